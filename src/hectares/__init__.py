@@ -1,0 +1,89 @@
+"""From satellite image to hectares.
+
+Prepare labels, train a segmenter, map whole scenes, measure what is there, and say how sure we are.
+Names are resolved on first use, so that importing the package costs and changes nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from hectares.config.evaluate import EvaluateConfig as EvaluateConfig
+    from hectares.config.measure import MeasureConfig as MeasureConfig
+    from hectares.config.predict import PredictConfig as PredictConfig
+    from hectares.config.prepare import PrepareConfig as PrepareConfig
+    from hectares.config.report import ReportConfig as ReportConfig
+    from hectares.config.train import TrainConfig as TrainConfig
+    from hectares.core.area import AreaTable as AreaTable
+    from hectares.core.area import map_area as map_area
+    from hectares.core.area import pixel_area as pixel_area
+    from hectares.core.bands import BandStats as BandStats
+    from hectares.core.confusion import Confusion as Confusion
+    from hectares.core.grid import Grid as Grid
+    from hectares.core.legend import LandClass as LandClass
+    from hectares.core.legend import Legend as Legend
+    from hectares.core.scene import ArraySource as ArraySource
+    from hectares.core.scene import Chip as Chip
+    from hectares.core.window import Tiling as Tiling
+    from hectares.core.window import Window as Window
+    from hectares.errors import HectaresError as HectaresError
+    from hectares.evaluate import evaluate_chips as evaluate_chips
+    from hectares.evaluate import evaluate_map as evaluate_map
+    from hectares.io.raster import open_raster as open_raster
+    from hectares.measure import measure_map as measure_map
+    from hectares.predict import predict_scene as predict_scene
+    from hectares.prepare import prepare_chips as prepare_chips
+    from hectares.report import write_report as write_report
+    from hectares.start import run_demo as run_demo
+    from hectares.train import train_segmenter as train_segmenter
+
+_HOMES = {
+    "ArraySource": "core.scene",
+    "AreaTable": "core.area",
+    "BandStats": "core.bands",
+    "Chip": "core.scene",
+    "Confusion": "core.confusion",
+    "EvaluateConfig": "config.evaluate",
+    "Grid": "core.grid",
+    "HectaresError": "errors",
+    "LandClass": "core.legend",
+    "Legend": "core.legend",
+    "MeasureConfig": "config.measure",
+    "PredictConfig": "config.predict",
+    "PrepareConfig": "config.prepare",
+    "ReportConfig": "config.report",
+    "Tiling": "core.window",
+    "TrainConfig": "config.train",
+    "Window": "core.window",
+    "evaluate_chips": "evaluate",
+    "evaluate_map": "evaluate",
+    "map_area": "core.area",
+    "measure_map": "measure",
+    "open_raster": "io.raster",
+    "pixel_area": "core.area",
+    "predict_scene": "predict",
+    "prepare_chips": "prepare",
+    "run_demo": "start",
+    "train_segmenter": "train",
+    "write_report": "report",
+}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - all are strings
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'hectares' has no attribute {name!r}")
+    value = getattr(import_module(f"hectares.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Nouns and arithmetic: values on small arrays. No files, no torch."""

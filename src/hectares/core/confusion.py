@@ -1,0 +1,153 @@
+"""Pixel counts of reference against prediction, and the scores that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hectares.core.legend import IGNORE
+from hectares.errors import LegendError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """Pixel counts, rows reference, columns predicted. Adds up over chips, scenes, machines.
+
+    >>> ref = np.array([[0, 0, 1], [1, 255, 1]], np.uint8)
+    >>> pred = np.array([[0, 1, 1], [1, 0, 255]], np.uint8)
+    >>> c = Confusion.count(ref, pred, classes=3)
+    >>> c.iou                       # a class that is nowhere has no score, not zero
+    array([0.5       , 0.66666667,        nan])
+    >>> (c + c).total
+    8
+    """
+
+    counts: NDArray[np.int64]
+    """(K, K)."""
+    unmapped: int = 0
+    """Reference pixels for which the map says nothing (nodata there)."""
+
+    def __post_init__(self) -> None:
+        if self.counts.ndim != 2 or self.counts.shape[0] != self.counts.shape[1]:
+            raise LegendError(f"a confusion matrix is square, got {self.counts.shape}")
+
+    @classmethod
+    def empty(cls, classes: int) -> Confusion:
+        """Give a matrix of zeros to add to."""
+        return cls(np.zeros((classes, classes), np.int64))
+
+    @classmethod
+    def count(cls, reference: NDArray[np.uint8], predicted: NDArray[np.uint8], *, classes: int) -> Confusion:
+        """Count pairs of class indices (H, W); pixels with 255 in either are not counted."""
+        if reference.shape != predicted.shape:
+            raise LegendError(f"reference {reference.shape} and prediction {predicted.shape} differ in shape")
+        observed = reference != IGNORE
+        both = observed & (predicted != IGNORE)
+        pairs = reference[both].astype(np.int32) * classes + predicted[both]
+        largest = max(reference[both].max(initial=0), predicted[both].max(initial=0))
+        if largest >= classes:
+            raise LegendError(f"class index {largest} is outside a legend of {classes} classes")
+        counts = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+        return cls(counts.astype(np.int64), int(observed.sum() - both.sum()))
+
+    def __add__(self, other: Confusion) -> Confusion:
+        return Confusion(self.counts + other.counts, self.unmapped + other.unmapped)
+
+    def __eq__(self, other: object) -> bool:
+        same = isinstance(other, Confusion) and self.unmapped == other.unmapped
+        return same and np.array_equal(self.counts, other.counts)
+
+    __hash__ = None  # type: ignore[assignment]  # holds an array
+
+    @property
+    def total(self) -> int:
+        """Number of pixels counted."""
+        return int(self.counts.sum())
+
+    @property
+    def _hits(self) -> FloatArray:
+        return np.diag(self.counts).astype(np.float64)
+
+    @property
+    def reference_pixels(self) -> NDArray[np.int64]:
+        """(K,) pixels of each class in the reference."""
+        return self.counts.sum(axis=1)
+
+    @property
+    def predicted_pixels(self) -> NDArray[np.int64]:
+        """(K,) pixels of each class in the prediction."""
+        return self.counts.sum(axis=0)
+
+    @property
+    def iou(self) -> FloatArray:
+        """(K,) intersection over union; NaN for a class that is in neither."""
+        return _ratio(self._hits, self.reference_pixels + self.predicted_pixels - self._hits)
+
+    @property
+    def f1(self) -> FloatArray:
+        """(K,) harmonic mean of precision and recall, also called Dice; NaN for a class that is in neither."""
+        return _ratio(2 * self._hits, self.reference_pixels + self.predicted_pixels)
+
+    @property
+    def precision(self) -> FloatArray:
+        """(K,) share of the predicted pixels that are right (user's accuracy); NaN if never predicted."""
+        return _ratio(self._hits, self.predicted_pixels)
+
+    @property
+    def recall(self) -> FloatArray:
+        """(K,) share of the reference pixels that are found (producer's accuracy); NaN if not in the reference."""
+        return _ratio(self._hits, self.reference_pixels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all pixels that are right."""
+        return float(_ratio(self._hits.sum(), self.total))
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean over the classes that have a score, from this one global matrix."""
+        return _mean(self.iou)
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean over the classes that have a score (macro average)."""
+        return _mean(self.f1)
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa. Source: Cohen 1960, Educational and Psychological Measurement 20."""
+        total = self.total
+        chance = float(_ratio((self.reference_pixels.astype(float) * self.predicted_pixels).sum(), total**2))
+        return float(_ratio(self.accuracy - chance, 1 - chance))
+
+    @property
+    def weighted_iou(self) -> float:
+        """IoU weighted by the frequency of each class in the reference."""
+        return float(_ratio(np.nansum(self.iou * self.reference_pixels), self.total))
+
+    def without(self, index: int) -> Confusion:
+        """Leave out a class: its reference pixels are not scored, nor is it in any mean.
+
+        Pixels of other classes that were predicted as it count as unmapped.
+
+        >>> Confusion(np.array([[5, 1], [2, 3]])).without(1).counts
+        array([[5]])
+        """
+        keep = np.arange(len(self.counts)) != index
+        lost = int(self.counts[keep, index].sum())
+        return Confusion(self.counts[np.ix_(keep, keep)], self.unmapped + lost)
+
+
+def _ratio(part: FloatArray | float, whole: NDArray[np.generic] | float) -> FloatArray:
+    """Divide, with NaN where the whole is zero."""
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole != 0)
+
+
+def _mean(scores: FloatArray) -> float:
+    defined = scores[~np.isnan(scores)]
+    return float(defined.mean()) if defined.size else float("nan")

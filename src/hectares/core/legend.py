@@ -1,0 +1,366 @@
+"""The meaning of a map: which code is which class, and what is no class at all."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hectares.errors import LegendError
+
+IGNORE = 255
+"""Index of what is not labelled or not observed. Never a class: not trained, not scored, not counted."""
+MAP_NODATA = 255
+"""Code of nodata in every class map that we write."""
+
+MAX_CLASSES = 254
+"""One index below IGNORE is kept free, to mark unknown colors while a label is read."""
+_UNKNOWN = 254
+
+Color = tuple[int, int, int]
+
+DEFAULT_COLORS: tuple[Color, ...] = (
+    (68, 119, 170), (102, 204, 238), (34, 136, 51), (204, 187, 68), (238, 102, 119), (170, 51, 119),
+    (136, 136, 136), (221, 170, 51), (0, 68, 136), (153, 153, 51), (136, 34, 85), (68, 170, 153),
+)  # fmt: skip
+"""For classes without a color: Paul Tol's qualitative schemes, told apart by color-blind readers too."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandClass:
+    """One class of a legend."""
+
+    code: int
+    """The number in the file, 0 to 254."""
+    name: str
+    color: Color
+    source_code: int | None = None
+    """The number in the label files of the source, where it could not be kept."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.code < IGNORE:
+            raise LegendError(f"class {self.name!r} has code {self.code}; codes of a map are 0 to 254")
+        if not self.name.strip():
+            raise LegendError(f"class {self.code} has no name")
+        if len(self.color) != 3 or not all(0 <= v <= 255 for v in self.color):
+            raise LegendError(f"class {self.name!r} has color {self.color}; give three numbers 0 to 255")
+
+
+@dataclass(frozen=True)
+class Legend:
+    """The classes of a map. Position in `classes` is the index, `code` is the number in the file.
+
+    >>> legend = Legend.of({10: "forest", 20: "water"}, nodata=0)
+    >>> legend.encode(np.array([[10, 20], [0, 10]], np.uint8))
+    array([[  0,   1],
+           [255,   0]], dtype=uint8)
+    >>> legend.encode(np.array([[30]], np.uint8))
+    Traceback (most recent call last):
+        ...
+    hectares.errors.LegendError: code 30 (1 px) is not in the legend; known codes: 10 forest, 20 water, nodata 0
+    """
+
+    classes: tuple[LandClass, ...]
+    nodata: int | None = None
+    """Code that means nodata, or None if the files use none."""
+    also_ignore: tuple[int, ...] = ()
+    """Codes read as ignore, never written."""
+    ignore_colors: tuple[Color, ...] = ()
+    """Colors read as ignore in color-coded labels."""
+    color_coded: bool = False
+    """True if the source knows its classes by color only, so that a palette label is read by color."""
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise LegendError("a legend needs at least one class")
+        if len(self.classes) > MAX_CLASSES:
+            raise LegendError(f"a legend holds at most {MAX_CLASSES} classes, got {len(self.classes)}")
+        _refuse_repeats("name", [c.name for c in self.classes])
+        _refuse_repeats("code", [*self.source_codes, *self._ignored_codes])
+        _refuse_repeats("map code", [c.code for c in self.classes])
+        _refuse_repeats("color", [*(c.color for c in self.classes), *self.ignore_colors])
+
+    @classmethod
+    def of(cls, names: Mapping[int, str], *, nodata: int | None = None) -> Legend:
+        """Make a legend from codes and names, with default colors."""
+        classes = (LandClass(c, n, default_color(i)) for i, (c, n) in enumerate(names.items()))
+        return cls(tuple(classes), nodata)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names by index."""
+        return tuple(c.name for c in self.classes)
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """Map codes by index."""
+        return tuple(c.code for c in self.classes)
+
+    @property
+    def source_codes(self) -> tuple[int, ...]:
+        """Codes in the label files by index."""
+        return tuple(c.code if c.source_code is None else c.source_code for c in self.classes)
+
+    @property
+    def _ignored_codes(self) -> tuple[int, ...]:
+        return self.also_ignore if self.nodata is None else (self.nodata, *self.also_ignore)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def index(self, name: str) -> int:
+        """Give the index of a class by its name."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            raise LegendError(f"class {name!r} is not in the legend; known: {', '.join(self.names)}") from None
+
+    def for_maps(self) -> Legend:
+        """Give the legend of the class maps made with this one: same classes, nodata 255."""
+        classes = tuple(replace(c, source_code=None) for c in self.classes)
+        return Legend(classes, nodata=MAP_NODATA)
+
+    def encode(self, codes: NDArray[Any]) -> NDArray[np.uint8]:
+        """Turn label codes (H, W) into indices; nodata and ignored codes become 255.
+
+        Whole-numbered floats are accepted. Raises LegendError for codes that are not in the legend.
+        """
+        whole = _whole_numbers(codes)
+        lookup = dict(zip(self.source_codes, range(len(self)), strict=True))
+        lookup |= dict.fromkeys(self._ignored_codes, IGNORE)
+        low, high = min(lookup), max(lookup)
+        table = np.full(high - low + 1, -1, np.int16)
+        table[np.array(list(lookup)) - low] = list(lookup.values())
+        outside = (whole < low) | (whole > high)
+        indices = table[np.where(outside, low, whole).astype(np.int64) - low]
+        unknown = outside | (indices < 0)
+        if unknown.any():
+            raise LegendError(self._unknown_codes(whole[unknown]))
+        return indices.astype(np.uint8)
+
+    def _unknown_codes(self, values: NDArray[Any]) -> str:
+        found, counts = np.unique(values, return_counts=True)
+        most = np.argsort(-counts, kind="stable")[:10]
+        listed = ", ".join(f"code {found[i]} ({counts[i]} px)" for i in most)
+        known = [f"{code} {name}" for code, name in zip(self.source_codes, self.names, strict=True)]
+        known += [] if self.nodata is None else [f"nodata {self.nodata}"]
+        known += [f"ignore {code}" for code in self.also_ignore]
+        verb = "is" if len(most) == 1 else "are"
+        return f"{listed} {verb} not in the legend; known codes: {', '.join(known)}"
+
+    def decode(self, indices: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn indices into the codes of a map; 255 stays 255, which is nodata there.
+
+        >>> Legend.of({10: "forest", 20: "water"}).decode(np.array([1, 255, 0], np.uint8))
+        array([ 20, 255,  10], dtype=uint8)
+        """
+        table = np.full(256, MAP_NODATA, np.uint8)
+        table[: len(self)] = self.codes
+        return table[indices]
+
+    @cached_property
+    def _color_table(self) -> NDArray[np.uint8]:
+        """Index by packed color (2^24); `_UNKNOWN` where the legend has no such color."""
+        table = np.full(1 << 24, _UNKNOWN, np.uint8)
+        for index, land_class in enumerate(self.classes):
+            table[_pack(land_class.color)] = index
+        for color in self.ignore_colors:
+            table[_pack(color)] = IGNORE
+        return table
+
+    def encode_colors(self, rgb: NDArray[np.uint8], *, nearest: int = 0) -> NDArray[np.uint8]:
+        """Turn a color-coded label (3, H, W) into indices.
+
+        `nearest` also accepts colors whose largest channel difference to a legend color is at most that.
+        Raises LegendError naming the commonest unknown colors, their counts and first pixel.
+        """
+        indices = np.empty(rgb.shape[1:], np.uint8)
+        table = self._color_table
+        for start in range(0, rgb.shape[1], 64):  # blocks that stay in the processor's cache
+            r, g, b = (rgb[band, start : start + 64].astype(np.int32) for band in range(3))
+            indices[start : start + 64] = table[(r << 16) | (g << 8) | b]
+        unknown = indices == _UNKNOWN
+        if not unknown.any():
+            return indices
+        colors, inverse = np.unique(rgb[:, unknown].T, axis=0, return_inverse=True)
+        best, distance = self._nearest_colors(colors)
+        if distance.max() > nearest:
+            raise LegendError(self._unknown_colors(colors, inverse.ravel(), distance, nearest, unknown))
+        indices[unknown] = best[inverse.ravel()]
+        return indices
+
+    def _nearest_colors(self, colors: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        known = [c.color for c in self.classes] + list(self.ignore_colors)
+        targets = np.array([*range(len(self)), *[IGNORE] * len(self.ignore_colors)], np.uint8)
+        differences = np.abs(colors[:, None].astype(np.int64) - np.array(known)[None]).max(axis=2)
+        closest = differences.argmin(axis=1)
+        return targets[closest], differences[np.arange(len(colors)), closest]
+
+    def _unknown_colors(
+        self,
+        colors: NDArray[np.uint8],
+        inverse: NDArray[np.int64],
+        distance: NDArray[np.int64],
+        nearest: int,
+        unknown: NDArray[np.bool_],
+    ) -> str:
+        counts = np.where(distance > nearest, np.bincount(inverse, minlength=len(colors)), 0)
+        most = [i for i in np.argsort(-counts, kind="stable")[:10] if counts[i]]
+        listed = ", ".join(f"{hex_color(tuple(colors[i]))} ({counts[i]} px)" for i in most)
+        row, col = np.argwhere(unknown)[np.flatnonzero(inverse == most[0])[0]]
+        known = ", ".join(f"{hex_color(c.color)} {c.name}" for c in self.classes)
+        return (
+            f"color {listed} not in the legend, first at row {row}, col {col}; known: {known}. "
+            "Add it to the classes or to ignore_colors, or accept near colors with --nearest N"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the legend as the content of a legend file."""
+        classes = []
+        for c in self.classes:
+            entry: dict[str, Any] = {"code": c.code, "name": c.name, "color": hex_color(c.color)}
+            if c.source_code is not None:
+                entry["source_code"] = c.source_code
+            classes.append(entry)
+        return {
+            "nodata": self.nodata,
+            "ignore": list(self.also_ignore),
+            "ignore_colors": [hex_color(c) for c in self.ignore_colors],
+            "classes": classes,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Legend:
+        """Read the content of a legend file; `code` and `color` of a class may be left out.
+
+        >>> legend = Legend.from_json({"classes": [{"name": "water", "color": "#3b6fb6"}, {"name": "forest"}]})
+        >>> legend.codes
+        (1, 2)
+        """
+        _refuse_unknown_keys("legend", content, {"nodata", "ignore", "ignore_colors", "classes", "$schema"})
+        entries = content.get("classes")
+        if not isinstance(entries, Sequence) or isinstance(entries, str) or not entries:
+            raise LegendError("a legend needs `classes`: a list of {code, name, color}")
+        coded = [e for e in entries if isinstance(e, Mapping) and "code" in e]
+        if coded and len(coded) != len(entries):
+            raise LegendError(f"{len(coded)} of {len(entries)} classes have a code; give all of them one, or none")
+        classes = tuple(_class_from_json(i, entry) for i, entry in enumerate(entries))
+        return cls(
+            renumber(classes),
+            nodata=_code(content.get("nodata"), "nodata"),
+            also_ignore=tuple(int(code) for code in content.get("ignore", ())),
+            ignore_colors=tuple(parse_color(c) for c in content.get("ignore_colors", ())),
+            color_coded=not coded,
+        )
+
+
+_GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True, slots=True)
+class _SourceClass:
+    """A class as the source numbers it, before the code is known to fit a map."""
+
+    code: int
+    name: str
+    color: Color
+
+
+def renumber(classes: Iterable[_SourceClass]) -> tuple[LandClass, ...]:
+    """Keep codes of 0 to 254; if any lies outside, number all from 1 and keep the source's code beside it."""
+    listed = list(classes)
+    if all(0 <= c.code < IGNORE for c in listed):
+        return tuple(LandClass(c.code, c.name, c.color) for c in listed)
+    return tuple(LandClass(i, c.name, c.color, c.code) for i, c in enumerate(listed, start=1))
+
+
+def _class_from_json(index: int, entry: object) -> _SourceClass:
+    if not isinstance(entry, Mapping):
+        raise LegendError(f"classes[{index}] is {entry!r}; expected {{code, name, color}}")
+    _refuse_unknown_keys(f"classes[{index}]", entry, {"code", "name", "color", "source_code"})
+    name = str(entry.get("name", "")).strip()
+    if not name:
+        raise LegendError(f"classes[{index}] has no name")
+    color = parse_color(entry["color"]) if entry.get("color") is not None else default_color(index)
+    code = _code(entry.get("source_code", entry.get("code", index + 1)), f"classes[{index}].code")
+    assert code is not None
+    return _SourceClass(code, name, color)
+
+
+def _code(value: object, where: str) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise LegendError(f"{where} is {value!r}; expected a whole number")
+
+
+def default_color(index: int) -> Color:
+    """Color of the class at an index when the legend gives none.
+
+    >>> default_color(0)
+    (68, 119, 170)
+    """
+    if index < len(DEFAULT_COLORS):
+        return DEFAULT_COLORS[index]
+    hue = index * _GOLDEN % 1  # steps of the golden ratio never come near an earlier hue soon
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.45 + 0.15 * (index % 3), 0.55 + 0.13 * (index % 4))
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def parse_color(value: object) -> Color:
+    """Read `#rrggbb` or `[r, g, b]`.
+
+    >>> parse_color("#3b6fb6"), parse_color([1, 2, 3])
+    ((59, 111, 182), (1, 2, 3))
+    """
+    if isinstance(value, str) and len(value) == 7 and value[0] == "#":
+        try:
+            red, green, blue = bytes.fromhex(value[1:])
+        except ValueError:
+            pass
+        else:
+            return red, green, blue
+    is_triple = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 3
+    if is_triple and all(isinstance(v, int) and 0 <= v <= 255 for v in value):  # type: ignore[attr-defined]
+        red, green, blue = value  # type: ignore[misc]
+        return red, green, blue
+    raise LegendError(f"{value!r} is no color; give '#rrggbb' or [r, g, b] with numbers 0 to 255")
+
+
+def hex_color(color: tuple[int, ...]) -> str:
+    """Write a color as `#rrggbb`."""
+    return "#" + bytes(int(v) for v in color).hex()
+
+
+def _pack(color: Color) -> int:
+    red, green, blue = color
+    return (red << 16) | (green << 8) | blue
+
+
+def _whole_numbers(codes: NDArray[Any]) -> NDArray[Any]:
+    if codes.dtype.kind in "iu":
+        return codes
+    if codes.dtype.kind == "b":
+        return codes.astype(np.uint8)
+    if codes.dtype.kind == "f" and np.isfinite(codes).all() and (codes == np.rint(codes)).all():
+        return codes.astype(np.int64)
+    raise LegendError(f"labels are {codes.dtype} with values that are no whole numbers; labels hold class codes")
+
+
+def _refuse_repeats(what: str, values: Sequence[object]) -> None:
+    seen: set[object] = set()
+    for value in values:
+        if value in seen:
+            shown = hex_color(value) if isinstance(value, tuple) else repr(value)
+            raise LegendError(f"{what} {shown} stands twice in the legend")
+        seen.add(value)
+
+
+def _refuse_unknown_keys(where: str, content: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(content) - known)
+    if unknown:
+        raise LegendError(f"{where} has the unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}")

@@ -1,0 +1,71 @@
+"""What a segmenter expects and means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hectares.core.bands import BandStats
+from hectares.core.legend import Legend
+from hectares.errors import ConfigError
+
+JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+
+
+@dataclass(frozen=True)
+class SegmenterSpec:
+    """What a model expects and means. Stored beside the weights; nothing about preprocessing lives elsewhere."""
+
+    network: str
+    """Name in the zoo."""
+    options: Mapping[str, JSON]
+    """What else the network is built from: encoder, width."""
+    stats: BandStats
+    """Bands, in order, with the statistics of the training pixels."""
+    legend: Legend
+    """Class k of the logits is `legend.classes[k]`."""
+    gsd_m: float | None
+    """Metres per pixel of the training images, None if they had no georeference."""
+    tile_px: int
+    """Side of the squares the network was trained on."""
+    dtype: str = "uint8"
+    """Type of the training pixels."""
+    footprint: tuple[Mapping[str, JSON], ...] = field(default=())
+    """The scenes and windows seen in training, so that scores and samples can refuse them."""
+
+    def __post_init__(self) -> None:
+        if self.tile_px < 1:
+            raise ConfigError(f"tile_px is {self.tile_px}; expected at least 1")
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands, in the order the network takes them."""
+        return self.stats.names
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the spec as a record."""
+        return {
+            "network": self.network,
+            "options": dict(self.options),
+            "stats": self.stats.to_json(),
+            "legend": self.legend.to_json(),
+            "gsd_m": self.gsd_m,
+            "tile_px": self.tile_px,
+            "dtype": self.dtype,
+            "footprint": [dict(f) for f in self.footprint],
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> SegmenterSpec:
+        """Read a record written by `to_json`."""
+        return cls(
+            network=record["network"],
+            options=record["options"],
+            stats=BandStats.from_json(record["stats"]),
+            legend=Legend.from_json(record["legend"]),
+            gsd_m=record["gsd_m"],
+            tile_px=record["tile_px"],
+            dtype=record["dtype"],
+            footprint=tuple(record["footprint"]),
+        )

@@ -1,0 +1,156 @@
+"""JSON files and fingerprints: what all artefacts share."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hectares import __version__
+from hectares.errors import ArtefactError, InputError
+from hectares.io.outputs import staged_file
+
+SCHEMA = 1
+"""Version of the layout of our artefacts; a newer one is refused, an older one stays readable."""
+_MAX_JSON_BYTES = 2**30
+
+
+def sha256_file(path: Path) -> str:
+    """Give the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(content: object) -> str:
+    """Give the SHA-256 of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(dump_json(content).encode()).hexdigest()
+
+
+def dump_json(content: object, *, indent: int | None = None) -> str:
+    """Write a value as JSON with sorted keys and no NaN (NaN becomes null)."""
+    return json.dumps(plain(content), indent=indent, sort_keys=True, allow_nan=False, ensure_ascii=False)
+
+
+def plain(value: object) -> Any:  # JSON is what it is
+    """Turn numpy numbers, tuples and paths into what JSON has; NaN into None."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return value.as_posix()
+    return value
+
+
+def read_json(path: Path) -> Any:  # JSON is what it is
+    """Read a JSON file strictly: a BOM is allowed, duplicate keys and NaN are not."""
+    try:
+        size = path.stat().st_size
+        if size > _MAX_JSON_BYTES:
+            raise InputError(f"{path}: is {size / 2**20:.0f} MiB of JSON, more than {_MAX_JSON_BYTES / 2**20:.0f}")
+        text = path.read_text(encoding="utf-8-sig")
+        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder; expected a JSON file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: is nested too deeply to be one of our files") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}: is not valid JSON ({error.msg})") from error
+    except _Refused as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+class _Refused(ValueError):
+    pass
+
+
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in record:
+            raise _Refused(f"the key {key!r} stands twice in one object")
+        record[key] = value
+    return record
+
+
+def _refuse_constant(name: str) -> None:
+    raise _Refused(f"holds {name}, which JSON does not have")
+
+
+def write_json(path: str | Path, content: object, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Write a JSON file, complete or not at all."""
+    with staged_file(path, overwrite=overwrite, inputs=inputs) as work:
+        work.write_text(dump_json(content, indent=1) + "\n", encoding="utf-8")
+
+
+def write_csv(
+    path: str | Path,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    overwrite: bool,
+    inputs: Iterable[Path] = (),
+) -> None:
+    """Write a CSV file, complete or not at all; None becomes an empty cell."""
+    with staged_file(path, overwrite=overwrite, inputs=inputs) as work:
+        save_csv(work, columns, rows)
+
+
+def save_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV into a work folder."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(v) for v in row] for row in rows)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"}:
+        return f"'{value}"  # a class named "=1+1" stays a name in a spreadsheet
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def stamp(kind: str, *, config: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+    """Give the head of an artefact: what it is, what wrote it, from what, and how.
+
+    `inputs` maps names of files to their SHA-256. There is no clock in it: the same work gives the same bytes.
+    """
+    return {
+        "hectares": kind,
+        "schema": SCHEMA,
+        "version": __version__,
+        "python": platform.python_version(),
+        "config": plain(config),
+        "inputs": dict(inputs),
+    }
+
+
+def read_artefact(path: Path, kind: str) -> dict[str, Any]:
+    """Read the JSON of an artefact and check that it is of the expected kind and of a version we know."""
+    content = read_json(path)
+    found = content.get("hectares") if isinstance(content, dict) else None
+    if found != kind:
+        raise ArtefactError(f"{path}: is {found or 'not an artefact of hectares'}; expected {kind}")
+    if content.get("schema", 0) > SCHEMA:
+        raise ArtefactError(
+            f"{path}: was written by hectares {content.get('version')} in layout {content['schema']}; "
+            f"this version reads up to {SCHEMA}: update hectares"
+        )
+    return dict(content)

@@ -1,0 +1,79 @@
+"""Label rasters: codes, colors or a palette on disk, class indices in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hectares.core.legend import IGNORE, Legend
+from hectares.core.window import Window
+from hectares.errors import LegendError
+from hectares.io.raster import RasterFile, open_raster
+
+LabelBy = Literal["auto", "code", "color"]
+
+
+class LabelFile:
+    """A label raster that is read as class indices.
+
+    What the legend knows about a code counts more than the nodata tag of the file: a class 0 stays a class
+    in a file that calls 0 nodata.
+    """
+
+    def __init__(self, path: Path, legend: Legend, *, by: LabelBy = "auto", nearest: int = 0) -> None:
+        self.path = path
+        self.legend = legend
+        self._nearest = nearest
+        self._raster = self._open(by)
+        self.grid = self._raster.grid
+
+    def _open(self, by: LabelBy) -> RasterFile:
+        raster = open_raster(self.path, expand_palette=False)
+        facts = raster.facts
+        count = len(facts.bands)
+        if by == "auto":
+            by = "color" if count >= 3 or (facts.has_palette and self.legend.color_coded) else "code"
+        self._by_color = by == "color"
+        if by == "code" and count != 1:
+            raise LegendError(f"{self.path}: a label by code has one band, this one has {count}")
+        if by == "code" and self.legend.color_coded:
+            raise LegendError(
+                f"{self.path}: has one band of codes, but the legend gives no codes; "
+                'add "code" to every class of the legend'
+            )
+        if by == "color" and count < 3 and not facts.has_palette:
+            raise LegendError(f"{self.path}: a label by color has a palette or three bands, this one has {count}")
+        class_is_nodata = by == "code" and facts.nodata in self.legend.source_codes
+        if not (class_is_nodata or (by == "color" and facts.has_palette)):
+            return raster
+        raster.close()
+        return open_raster(self.path, expand_palette=by == "color", use_nodata=not class_is_nodata)
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Read class indices (h, w); 255 where ignored, nodata, or outside the raster."""
+        chip = self._raster.read(window)
+        indices = np.full(window.shape, IGNORE, np.uint8)
+        if not chip.valid.any():
+            return indices
+        try:
+            if self._by_color:
+                # Colors of pixels that are not valid are zero, which no legend needs to know.
+                rows = np.flatnonzero(chip.valid.any(axis=1))
+                part = slice(rows[0], rows[-1] + 1)
+                if chip.valid[part].all():
+                    indices[part] = self.legend.encode_colors(chip.image[:3, part], nearest=self._nearest)
+                else:
+                    flat = chip.image[:3, chip.valid][:, None]
+                    indices[chip.valid] = self.legend.encode_colors(flat, nearest=self._nearest)[0]
+            else:
+                indices[chip.valid] = self.legend.encode(chip.image[0, chip.valid])
+        except LegendError as error:
+            raise LegendError(f"{self.path}, window at row {window.row}, col {window.col}: {error}") from None
+        return indices
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raster.close()

@@ -1,0 +1,146 @@
+"""The one door for writing: a result is complete at its final name, or absent.
+
+Everything is written under a hidden work name beside the target (the same file system, so that the last
+rename is one step), flushed to disk, and renamed. The old result stays until the new one is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hectares.errors import ArtefactError, ResourceError
+
+PREFIX = ".hectares-"
+"""Work files and folders start with this; whatever is found under it may be deleted when no run goes on."""
+
+
+def check_target(target: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a target that is an input, exists without `overwrite`, or lies where nothing can be written."""
+    for path in inputs:
+        if target.exists() and path.exists() and target.samefile(path):
+            raise ArtefactError(f"{target}: is an input of this command; choose another name for the result")
+    if target.exists() and not overwrite:
+        raise ArtefactError(f"{target}: exists already; give --overwrite to replace it, or choose another name")
+    parent = target.parent
+    with _disk_errors(target):
+        parent.mkdir(parents=True, exist_ok=True)
+        probe = parent / f"{PREFIX}probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+
+
+def work_path(target: Path) -> Path:
+    """Give the hidden name under which a target is prepared."""
+    return target.parent / f"{PREFIX}{target.name}"
+
+
+@contextlib.contextmanager
+def staged_file(target: str | Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[Path]:
+    """Yield a path to write to; when the block ends well the file takes its final name, else it goes away."""
+    target = resolve(target)
+    if target.is_dir():
+        raise ArtefactError(f"{target}: is a folder; expected the name of a file")
+    check_target(target, overwrite=overwrite, inputs=inputs)
+    work = target.parent / f"{PREFIX}{os.getpid()}-{target.name}"
+    try:
+        with _disk_errors(target):
+            yield work
+            commit_file(work, target)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def staged_folder(target: str | Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[Path]:
+    """Yield an empty folder to fill; when the block ends well it takes its final name, else it goes away."""
+    target = resolve(target)
+    restore(target)
+    if target.is_dir() and not any(target.iterdir()):
+        target.rmdir()  # an empty folder made by hand is in nobody's way
+    check_target(target, overwrite=overwrite, inputs=inputs)
+    work = work_path(target)
+    with _disk_errors(target):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            yield work
+            for path in sorted(work.rglob("*")):
+                if path.is_file():
+                    _flush(path)
+            replace_folder(work, target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def commit_file(work: Path, target: Path) -> None:
+    """Flush a finished work file and give it its final name."""
+    _flush(work)
+    work.replace(target)
+    _flush(target.parent)
+
+
+def replace_folder(work: Path, target: Path) -> None:
+    """Give a finished work folder its final name; the old folder is moved aside first and then removed."""
+    old = _aside(target)
+    if target.exists():
+        target.rename(old)
+    work.rename(target)
+    _flush(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def restore(target: Path) -> None:
+    """Put back an old folder if a run was killed between moving it aside and putting the new one in place."""
+    old = _aside(target)
+    if not old.exists():
+        return
+    if target.exists():
+        shutil.rmtree(old)
+    else:
+        old.rename(target)
+
+
+def resolve(target: str | Path) -> Path:
+    """Follow links, so that the file a link points to is replaced and not the link."""
+    return Path(target).resolve()
+
+
+def _aside(target: Path) -> Path:
+    return target.parent / f"{PREFIX}old-{target.name}"
+
+
+def _flush(path: Path) -> None:
+    """Ask the system to put a file or a folder on disk."""
+    flags = os.O_RDONLY | (getattr(os, "O_DIRECTORY", 0) if path.is_dir() else 0)
+    if path.is_dir() and os.name == "nt":  # pragma: no cover - Windows cannot open a folder
+        return
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _disk_errors(target: Path) -> Iterator[None]:
+    """Turn errors of the disk into sentences."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            free = shutil.disk_usage(_existing(target)).free
+            raise ResourceError(
+                f"{target}: the disk is full ({free / 2**20:.0f} MiB free); free some space and run the command again"
+            ) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+            raise ArtefactError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
+        raise
+
+
+def _existing(path: Path) -> Path:
+    return next(p for p in (path, *path.parents) if p.exists())

@@ -1,0 +1,1 @@
+"""The networks of publications, one readable file each."""

@@ -1,0 +1,315 @@
+"""Segmenter and scene to a class map, streamed tile by tile.
+
+Tiles are read with context and keep only their core, and cores partition the scene. The tiles of a batch depend
+on the tile index alone. Finished batches are kept in a journal beside the target, so that a killed run goes on
+and gives the same bytes. Memory depends on tile and batch, not on the scene.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hectares.config.predict import PredictConfig
+from hectares.core.legend import IGNORE
+from hectares.core.scene import Chip, RasterSource
+from hectares.core.spec import SegmenterSpec
+from hectares.core.window import Tile, Tiling, Window
+from hectares.errors import BandError, GsdError, HectaresError, InputError
+from hectares.io.artefact import sha256_file, stamp
+from hectares.io.class_map import save_class_map
+from hectares.io.journal import Journal
+from hectares.io.outputs import check_target, resolve
+from hectares.io.raster import RasterFile, open_raster
+from hectares.io.segmenter import StoredSegmenter, find_segmenter
+from hectares.monitor import QUIET, Monitor, Problem
+from hectares.runtime.protocol import Runtime, open_runtime
+
+ScoreFunction = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(B, C, h, w) in raster units to (B, K, h, w); logits do as well as scores."""
+
+_READ_AHEAD = 2  # batches
+_CHECKED_PX = 1024
+
+
+def predict_scene(
+    segmenter: str | Path,
+    scene: str | Path,
+    out: str | Path,
+    config: PredictConfig,
+    *,
+    overwrite: bool = False,
+    monitor: Monitor = QUIET,
+) -> Path:
+    """Write the class map of a scene. Memory depends on tile and batch, not on the scene.
+
+    Raises BandError if bands are missing, GsdError if the GSD differs by more than config.gsd_tolerance,
+    ArtefactError if the target exists or an unfinished run of another configuration lies there.
+    """
+    target, scene = resolve(out), Path(scene)
+    stored = find_segmenter(segmenter)
+    with open_scene(stored.spec, scene, config, monitor) as source:
+        check_target(target, overwrite=overwrite, inputs=[scene])
+        runtime = open_runtime(stored, name=config.runtime, device=config.device)
+        tiling = plan_tiles(source, stored.spec, config, stride=runtime.stride)
+        provenance = _provenance(stored, scene, config, runtime, tiling)
+        journal = Journal(target, provenance, overwrite=overwrite)
+        _predict_batches(source, runtime, tiling, config.batch, journal, monitor)
+        _report_damage(source, monitor)
+        monitor.progress("writing map", 0, 1)
+        legend = stored.spec.legend
+        strips = (legend.decode(strip) for strip in _strips(tiling, config.batch, journal))
+        save_class_map(target, journal.folder, strips, source.grid, legend, provenance, overwrite=overwrite)
+        monitor.progress("writing map", 1, 1)
+        journal.close()
+    return target
+
+
+def predict_tiles(
+    source: RasterSource, scores: ScoreFunction, tiling: Tiling, *, batch: int, fill: Sequence[float] | None = None
+) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+    """Core windows and their class indices, in row order; 255 where the source is not valid.
+
+    `scores` is any function (B, C, h, w) -> (B, K, h, w): tests pass the identity, no torch needed.
+    `fill` is what the network sees in each band where the source is not valid; 0 by default.
+
+    >>> from hectares.core.grid import Grid
+    >>> from hectares.core.scene import ArraySource
+    >>> from affine import Affine
+    >>> image = np.array([[[0, 5, 1]], [[3, 0, 2]]], np.uint8)             # two bands, 1 x 3 px
+    >>> source = ArraySource(image, Grid(None, Affine.identity(), (1, 3)), ["a", "b"])
+    >>> [(w.col, c.tolist()) for w, c in predict_tiles(source, lambda x: x, Tiling((1, 3), 2, 0), batch=1)]
+    [(0, [[1, 0]]), (2, [[1]])]
+    """
+    for number in range(batch_count(tiling, batch)):
+        tiles = tiles_of_batch(tiling, batch, number)
+        chips = [source.read(t.read) for t in tiles]
+        yield from zip(
+            (t.core for t in tiles), _classify(chips, tiles, scores, fill).indices, strict=True
+        )
+
+
+# --- The plan ---------------------------------------------------------------------------------------------
+
+
+def plan_tiles(source: RasterSource, spec: SegmenterSpec, config: PredictConfig, *, stride: int) -> Tiling:
+    """Divide a scene into tiles; by default neighbors overlap by half a training chip."""
+    overlap = spec.tile_px // 2 if config.overlap_px is None else config.overlap_px
+    return Tiling(source.grid.shape, size=max(config.tile_px, overlap + stride), overlap=overlap, stride=stride)
+
+
+def batch_count(tiling: Tiling, batch: int) -> int:
+    """Give the number of batches; a batch never spans two rows of tiles."""
+    rows, cols = tiling.counts
+    return rows * -(-cols // batch)
+
+
+def tiles_of_batch(tiling: Tiling, batch: int, number: int) -> list[Tile]:
+    """Give the tiles of a batch: a function of its number alone, so that a resumed run regroups nothing."""
+    _, cols = tiling.counts
+    row, group = divmod(number, -(-cols // batch))
+    first = row * cols + group * batch
+    return [tiling[i] for i in range(first, min(first + batch, (row + 1) * cols))]
+
+
+# --- The input contract -----------------------------------------------------------------------------------
+
+
+def open_scene(spec: SegmenterSpec, scene: Path, config: PredictConfig, monitor: Monitor) -> RasterFile:
+    """Open a scene with the bands a segmenter wants, in its order, and compare pixel size and values."""
+    source = open_raster(scene, tolerate_damage=True)
+    try:
+        source.select(_wanted_bands(spec, source, config, monitor))
+        _compare_gsd(spec, source, config)
+        _compare_values(spec, source, monitor)
+    except HectaresError:
+        source.close()
+        raise
+    return source
+
+
+def _wanted_bands(spec: SegmenterSpec, source: RasterFile, config: PredictConfig, monitor: Monitor) -> list[str]:
+    if config.bidx is not None:
+        wanted = [b.strip() for b in config.bidx.split(",")]
+        if len(wanted) != len(spec.bands) and wanted != ["all"]:
+            raise BandError(
+                f"--bidx names {len(wanted)} bands, the segmenter takes {len(spec.bands)} ({', '.join(spec.bands)})"
+            )
+        return wanted
+    available = {name.lower() for name in source.bands}
+    missing = [name for name in spec.bands if name.lower() not in available]
+    if not missing:
+        return list(spec.bands)
+    if len(source.bands) == len(spec.bands) and (_unnamed(spec.bands) or _unnamed(source.bands)):
+        what = f"has the bands {', '.join(source.bands)}, the segmenter was trained on {', '.join(spec.bands)}"
+        monitor.problem(Problem(str(source.path), what, "they are taken in this order; say otherwise with --bidx"))
+        return [str(n) for n in range(1, len(source.bands) + 1)]
+    raise BandError(
+        f"{source.path}: has no band {', '.join(missing)}; it has {', '.join(source.bands)}. "
+        f"The segmenter takes {', '.join(spec.bands)}: say which bands of the scene these are with --bidx 3,2,1"
+    )
+
+
+def _unnamed(bands: Sequence[str]) -> bool:
+    return all(name == f"band_{n}" for n, name in enumerate(bands, start=1)) or tuple(bands) == ("gray",)
+
+
+def _compare_gsd(spec: SegmenterSpec, source: RasterFile, config: PredictConfig) -> None:
+    if spec.gsd_m is None or not source.grid.is_georeferenced:
+        return
+    gsd = sum(source.grid.gsd) / 2
+    if abs(gsd - spec.gsd_m) > config.gsd_tolerance * spec.gsd_m:
+        raise GsdError(
+            f"{source.path}: has pixels of {gsd:.3g} m, the segmenter was trained on {spec.gsd_m:.3g} m; "
+            "resample the scene, or allow the difference with --gsd-tolerance"
+        )
+
+
+def _compare_values(spec: SegmenterSpec, source: RasterFile, monitor: Monitor) -> None:
+    """Warn if the values of the middle of the scene lie far from those of the training images."""
+    height, width = source.grid.shape
+    side_h, side_w = min(height, _CHECKED_PX), min(width, _CHECKED_PX)
+    middle = source.read(Window((height - side_h) // 2, (width - side_w) // 2, side_h, side_w))
+    if not middle.valid.any() or not spec.stats.high:
+        return
+    found = np.percentile(middle.image[:, middle.valid], 98, axis=1)
+    for name, value, expected in zip(spec.bands, found, spec.stats.high, strict=True):
+        if expected > 0 and not expected / 4 <= value <= expected * 4:
+            what = f"band {name} reaches {value:.4g} in the middle of the scene, {expected:.4g} in the training images"
+            monitor.problem(Problem(str(source.path), what, "the scene may be scaled differently; check its units"))
+
+
+def _provenance(
+    stored: StoredSegmenter, scene: Path, config: PredictConfig, runtime: Runtime, tiling: Tiling
+) -> dict[str, Any]:
+    """Everything the map depends on, and which parts of the scene the segmenter was trained on."""
+    inputs = {"scene": sha256_file(scene), "segmenter": stored.sha256}
+    seen = [w for f in stored.spec.footprint if f["sha256"] == inputs["scene"] for w in f["windows"]]  # type: ignore[union-attr]
+    return stamp("class-map", config=asdict(config), inputs=inputs) | {
+        "scene": scene.name,
+        "trained_on": seen,
+        "network": stored.spec.network,
+        "bands": list(stored.spec.bands),
+        "tile_px": list(tiling.tile_shape),
+        "overlap_px": tiling.overlap,
+        **runtime.facts,
+    }
+
+
+# --- The stream -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Classified:
+    """Class indices of the cores of a batch, and the tiles whose logits were not finite."""
+
+    indices: list[NDArray[np.uint8]]
+    broken: list[Tile]
+
+
+def _predict_batches(
+    source: RasterFile, runtime: Runtime, tiling: Tiling, batch: int, journal: Journal, monitor: Monitor
+) -> None:
+    """Predict the batches that the journal does not have yet. Reading runs ahead in a thread."""
+    total = batch_count(tiling, batch)
+    todo = [n for n in range(total) if not journal.has(n)]
+    broken: list[Tile] = []
+    monitor.progress("predicting", total - len(todo), total, "resumed" if len(todo) < total else "")
+    for done, (number, tiles, chips) in enumerate(_read_ahead(source, tiling, batch, todo), start=1):
+        result = _classify(chips, tiles, runtime.logits, runtime.spec.stats.mean)
+        broken += result.broken
+        journal.put(number, result.indices)
+        monitor.progress("predicting", total - len(todo) + done, total)
+        monitor.raise_if_stopped()
+    if broken:
+        if len(broken) == len(tiling):
+            raise InputError(f"{source.path}: the network gives no finite value anywhere; train it again")
+        core = broken[0].core
+        what = f"{len(broken)} tile(s) gave values that are not finite, first at row {core.row}, col {core.col}"
+        monitor.problem(Problem(str(source.path), what, "they are nodata in the map", "incomplete"))
+
+
+def _classify(
+    chips: Sequence[Chip], tiles: Sequence[Tile], scores: ScoreFunction, fill: Sequence[float] | None
+) -> _Classified:
+    """Class indices of the cores; tiles with nothing valid are not sent through the network."""
+    indices = [np.full(t.core.shape, IGNORE, np.uint8) for t in tiles]
+    cores = [t.core.within(t.read).slices for t in tiles]
+    busy = [i for i, chip in enumerate(chips) if chip.valid[cores[i]].any()]
+    broken: list[Tile] = []
+    if not busy:
+        return _Classified(indices, broken)
+    batch = np.stack([chips[i].image for i in busy]).astype(np.float32)
+    values = np.zeros(batch.shape[1], np.float32) if fill is None else np.array(fill, np.float32)
+    for image, i in zip(batch, busy, strict=True):
+        unseen = ~chips[i].valid
+        image[:, unseen] = values[:, None]
+    for raw, i in zip(scores(batch), busy, strict=True):
+        core, valid = raw[:, *cores[i]], chips[i].valid[cores[i]]
+        if not np.isfinite(core[:, valid]).all():
+            broken.append(tiles[i])
+            continue
+        indices[i][valid] = core.argmax(axis=0)[valid]
+    return _Classified(indices, broken)
+
+
+def _read_ahead(
+    source: RasterSource, tiling: Tiling, batch: int, numbers: Sequence[int]
+) -> Iterator[tuple[int, list[Tile], list[Chip]]]:
+    """Yield batches in order while a thread reads the next ones; errors of the thread surface here."""
+    ready: queue.Queue[tuple[int, list[Tile], list[Chip]] | BaseException | None] = queue.Queue(_READ_AHEAD)
+    stop = threading.Event()
+
+    def put(item: tuple[int, list[Tile], list[Chip]] | BaseException | None) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def read() -> None:
+        try:
+            for number in numbers:
+                tiles = tiles_of_batch(tiling, batch, number)
+                put((number, tiles, [source.read(t.read) for t in tiles]))
+                if stop.is_set():
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
+            put(error)
+
+    reader = threading.Thread(target=read, name="hectares-reader", daemon=True)
+    reader.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        reader.join()
+
+
+def _strips(tiling: Tiling, batch: int, journal: Journal) -> Iterator[NDArray[np.uint8]]:
+    """Class indices of one row of tiles after the other, (h, W)."""
+    rows, cols = tiling.counts
+    per_row = -(-cols // batch)
+    for row in range(rows):
+        cores: list[NDArray[np.uint8]] = []
+        for number in range(row * per_row, (row + 1) * per_row):
+            cores += journal.get(number, [t.core.shape for t in tiles_of_batch(tiling, batch, number)])
+        yield np.concatenate(cores, axis=1)
+
+
+def _report_damage(source: RasterFile, monitor: Monitor) -> None:
+    if source.damage:
+        first = source.damage[0]
+        what = f"{len(source.damage)} block(s) cannot be decoded, first at row {first.row}, col {first.col}"
+        monitor.problem(Problem(str(source.path), what, "they are nodata in the map; fetch the file again", "incomplete"))

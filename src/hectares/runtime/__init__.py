@@ -1,0 +1,1 @@
+"""Forward passes behind one Protocol: what runs a segmenter on a batch of tiles."""

@@ -1,0 +1,311 @@
+"""Chips to a segmenter and its history.
+
+A RUN folder while training, and after:
+
+    run.json                what is being trained, from which chips; written first
+    history.csv             a line an epoch
+    history.png             the learning curve
+    checkpoints/            the last and the best epoch; removed at the end
+    segmenter/              segmenter.json, weights.safetensors, history.csv; appears at the end, complete
+
+Randomness is a function of (seed, epoch, step) alone, and a checkpoint is written after every epoch, so that a
+run that was killed goes on with the next epoch when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hectares.config.train import TrainConfig
+from hectares.core.spec import SegmenterSpec
+from hectares.errors import ArtefactError, MissingExtraError, TrainingError
+from hectares.io.artefact import dump_json, read_artefact, save_csv, stamp
+from hectares.io.chips import ChipStore, open_chips
+from hectares.io.journal import difference
+from hectares.io.outputs import check_target, commit_file, staged_folder
+from hectares.io.segmenter import save_segmenter
+from hectares.monitor import QUIET, Monitor, Problem
+
+try:
+    import lightning.pytorch as pl
+    import torch
+    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+    from torch.utils.data import DataLoader
+except ImportError as error:
+    raise MissingExtraError("training needs torch and lightning: pip install 'hectares[train]'") from error
+
+from hectares.model.dataset import ChipDataset, EpochSampler
+from hectares.model.device import resolve_device, resolve_precision
+from hectares.model.module import SegmentationModule
+from hectares.model.pretrained import load_encoder
+from hectares.model.segmenter import weights_of
+from hectares.model.zoo import AnySize, build_network, network_options
+from hectares.view.figures import draw_history
+
+KIND = "run"
+HISTORY_COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_miou", "val_accuracy")
+_PLUGINS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def train_segmenter(
+    chips: str | Path, out: str | Path, config: TrainConfig, *, overwrite: bool = False, monitor: Monitor = QUIET
+) -> Path:
+    """Train a network on chips and save the segmenter with the best validation loss; gives the RUN folder.
+
+    An unfinished run of the same configuration goes on by itself. Raises ArtefactError if the folder holds a
+    finished run, or an unfinished one of another configuration, unless `overwrite` is given; TrainingError if the
+    loss is not finite; Interrupted if the monitor asks to stop.
+    """
+    store, run = open_chips(Path(chips)), Path(out).resolve()
+    device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device)
+    options = network_options(config.network, encoder=config.encoder, width=config.width)
+    _start(run, store, config, {"device": device, "precision": precision}, overwrite=overwrite)
+    validation = "val" if store.counts.get("val") else "train"
+    if validation == "train":
+        what = "the chips have no validation split, so the training chips stand in"
+        monitor.problem(Problem(str(store.folder), what, "scores are too good and stopping too late; use another --split"))
+    with torch.random.fork_rng(), _quiet_libraries():
+        torch.manual_seed(config.seed)
+        network = _network(store, config, options, monitor)
+        module = SegmentationModule(network, config, classes=len(store.legend))
+        history = _History(run / "history.csv", config.epochs, monitor)
+        trainer, best = _trainer(run, config, device, precision, history)
+        training, scoring = _loader(store, "train", config, train=True), _loader(store, validation, config, train=False)
+        last = run / "checkpoints" / "last.ckpt"
+        resume = last if last.is_file() else None
+        history.keep_until(0 if resume is None else _epochs_done(resume))
+        trainer.fit(module, training, scoring, ckpt_path=resume, weights_only=True)
+        _restore_best(module.network, Path(best.best_model_path))
+    _finish(run, store, config, options, module.network, history, {"device": device, "precision": precision})
+    return run
+
+
+def _network(store: ChipStore, config: TrainConfig, options: Mapping[str, Any], monitor: Monitor) -> AnySize:
+    """Build the network with the weights it starts from."""
+    hub = config.weights if config.weights == "imagenet" else None
+    bands, classes = len(store.stats.names), len(store.legend)
+    network = build_network(config.network, options, bands=bands, classes=classes, pretrained=hub)
+    if config.weights not in {"none", "imagenet"}:
+        load_encoder(network, Path(config.weights), monitor)
+    return network
+
+
+# --- Start and finish -------------------------------------------------------------------------------------
+
+
+def _start(
+    run: Path, store: ChipStore, config: TrainConfig, facts: Mapping[str, str], *, overwrite: bool
+) -> None:
+    """Take up an unfinished run of the same work, or begin a new one."""
+    head = {
+        **stamp(KIND, config=asdict(config), inputs={"chips": store.fingerprint}),
+        "facts": {**facts, "torch": torch.__version__, "lightning": pl.__version__},
+    }
+    manifest = run / "run.json"
+    if manifest.is_file() and not (run / "segmenter").exists() and not overwrite:
+        earlier = read_artefact(manifest, KIND)
+        if earlier == head:
+            return
+        raise ArtefactError(
+            f"{run}: an unfinished run of another configuration lies here ({difference(earlier, head)}); "
+            "give --overwrite to discard it, or repeat the earlier command to finish it"
+        )
+    if run.exists() and any(run.iterdir()) and overwrite and not manifest.is_file():
+        raise ArtefactError(f"{run}: holds something that is not a run; --overwrite does not delete it, choose another folder")
+    if run.is_dir() and not any(run.iterdir()):
+        run.rmdir()
+    check_target(run, overwrite=overwrite)
+    if run.exists():
+        shutil.rmtree(run)
+    (run / "checkpoints").mkdir(parents=True)
+    work = run / "run.json.part"
+    work.write_text(dump_json(head, indent=1) + "\n", encoding="utf-8")
+    commit_file(work, manifest)
+
+
+def _finish(
+    run: Path,
+    store: ChipStore,
+    config: TrainConfig,
+    options: Mapping[str, Any],
+    network: AnySize,
+    history: _History,
+    facts: Mapping[str, str],
+) -> None:
+    """Save the segmenter; its folder appears last, so that a run with one is finished."""
+    draw_history(history.rows, run / "history.png")
+    spec = SegmenterSpec(
+        network=config.network,
+        options=options,
+        stats=store.stats,
+        legend=store.legend.for_maps(),
+        gsd_m=store.gsd_m,
+        tile_px=store.chip_px,
+        dtype=str(store.content["dtype"]),
+        footprint=tuple(_footprint(store)),
+    )
+    head = stamp("segmenter", config=asdict(config), inputs={"chips": store.fingerprint}) | {
+        "facts": dict(facts),
+        "best": history.best(),
+        "epochs": len(history.rows),
+    }
+    with staged_folder(run / "segmenter", overwrite=True) as work:
+        save_segmenter(work, spec, weights_of(network), head)
+        history.save(work / "history.csv")
+    shutil.rmtree(run / "checkpoints")
+
+
+def _footprint(store: ChipStore) -> Iterator[dict[str, Any]]:
+    """The scenes and windows that training and model choice have seen."""
+    seen: dict[str, list[list[int]]] = {}
+    for split in ("train", "val"):
+        for record in store.records(split):
+            w = record.window
+            seen.setdefault(record.scene, []).append([w.row, w.col, w.height, w.width])
+    for scene, windows in seen.items():
+        yield {"scene": scene, "sha256": store.content["inputs"].get(scene), "windows": windows}
+
+
+# --- The loop ---------------------------------------------------------------------------------------------
+
+
+def _loader(store: ChipStore, split: str, config: TrainConfig, *, train: bool) -> DataLoader[Any]:
+    arrays = store.arrays(split)
+    dataset = ChipDataset(
+        arrays.images,
+        arrays.valid,
+        arrays.labels,
+        store.stats,
+        augmentation=config.augment if train else "none",
+        seed=config.seed,
+    )
+    sampler = EpochSampler(len(arrays), seed=config.seed, shuffle=train)
+    # The last, smaller batch is dropped only if another one is left: batch normalisation needs two pixels a channel.
+    drop_last = train and len(arrays) > config.batch
+    return DataLoader(dataset, batch_size=config.batch, sampler=sampler, drop_last=drop_last)
+
+
+def _trainer(
+    run: Path, config: TrainConfig, device: str, precision: str, history: _History
+) -> tuple[pl.Trainer, ModelCheckpoint]:
+    best = ModelCheckpoint(
+        dirpath=run / "checkpoints",
+        filename="best",
+        monitor="val_loss",
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    callbacks: list[pl.Callback] = [history, best, _Stop(history.monitor)]
+    if config.patience is not None:
+        callbacks.append(EarlyStopping("val_loss", patience=config.patience, check_on_train_epoch_end=True))
+    trainer = pl.Trainer(
+        accelerator="gpu" if device.startswith("cuda") else "cpu",
+        devices=1,
+        precision=_PLUGINS[precision],
+        max_epochs=config.epochs,
+        gradient_clip_val=config.clip or None,
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+    return trainer, best
+
+
+def _epochs_done(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
+
+
+def _restore_best(network: AnySize, checkpoint: Path) -> None:
+    """Fill in the weights of the epoch with the lowest validation loss."""
+    if not checkpoint.is_file():
+        raise TrainingError(f"{checkpoint}: is missing; give --overwrite to train again")
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
+
+
+class _Stop(pl.Callback):  # type: ignore[misc]  # lightning is not typed
+    """Leaves the loop between two steps when the user asks to stop."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    def on_train_batch_end(self, *_: object) -> None:
+        self._monitor.raise_if_stopped()
+
+
+class _History(pl.Callback):  # type: ignore[misc]  # lightning is not typed
+    """Collects a line an epoch, keeps the CSV up to date, reports progress, and seeds each epoch."""
+
+    def __init__(self, path: Path, epochs: int, monitor: Monitor) -> None:
+        self._path = path
+        self._epochs = epochs
+        self.monitor = monitor
+        self.rows: list[dict[str, float]] = []
+
+    def keep_until(self, epochs: int) -> None:
+        """Take up the lines of the epochs that a checkpoint covers."""
+        if epochs and self._path.is_file():
+            with self._path.open(newline="", encoding="utf-8") as file:
+                lines = list(csv.DictReader(file))[:epochs]
+            self.rows = [{k: float(v) if v else float("nan") for k, v in line.items()} for line in lines]
+
+    def best(self) -> dict[str, float]:
+        """The line with the lowest validation loss."""
+        return min(self.rows, key=lambda row: row["val_loss"])
+
+    def save(self, path: Path) -> None:
+        """Write all lines."""
+        save_csv(path, HISTORY_COLUMNS, ([row[c] for c in HISTORY_COLUMNS] for row in self.rows))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Make what is random inside the network (dropout) a function of (seed, epoch)."""
+        seed = int(np.random.SeedSequence((module._config.seed, trainer.current_epoch)).generate_state(1)[0])  # noqa: SLF001
+        torch.manual_seed(seed)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        steps = trainer.num_training_batches
+        done = trainer.current_epoch * steps + (trainer.fit_loop.epoch_loop.batch_idx + 1)
+        self.monitor.progress("training", done, self._epochs * steps, self._note())
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
+        logged = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        logged |= {"epoch": trainer.current_epoch + 1, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
+        self.rows.append({c: logged.get(c, float("nan")) for c in HISTORY_COLUMNS})
+        work = self._path.with_suffix(".part")
+        self.save(work)
+        work.replace(self._path)
+
+    def _note(self) -> str:
+        if not self.rows:
+            return ""
+        return f"epoch {len(self.rows)}: loss {self.rows[-1]['val_loss']:.3f}, mIoU {self.rows[-1]['val_miou']:.3f}"
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep Lightning's hints about itself from the user; put everything back afterwards."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
+            yield
+    finally:
+        logger.setLevel(level)

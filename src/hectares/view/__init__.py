@@ -1,0 +1,1 @@
+"""Pictures: arrays to images, numbers to figures."""
