@@ -172,7 +172,7 @@ def _content(opened: ClassMap, areas: MappedAreas, config: MeasureConfig) -> dic
     settings = asdict(config) | {"zones": None if config.zones is None else Path(config.zones).name}
     return stamp(KIND, config=settings, inputs={"map": sha256_file(opened.path)}) | {
         "map": opened.path.name,
-        "kind": "mapped",
+        "kind": "reference" if opened.provenance.get("hectares") == "reference" else "mapped",
         "method": method,
         "crs": opened.grid.crs,
         "coverage": observed / areas.total.total_m2 if areas.total.total_m2 else 0.0,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from hectares.core.legend import IGNORE
 from hectares.core.scene import Chip, RasterSource
 from hectares.core.spec import SegmenterSpec
 from hectares.core.window import Tile, Tiling, Window
-from hectares.errors import BandError, GsdError, HectaresError, InputError
+from hectares.errors import BandError, ConfigError, GsdError, HectaresError, InputError
 from hectares.io.artefact import sha256_file, stamp
 from hectares.io.class_map import save_class_map
 from hectares.io.journal import Journal
@@ -70,6 +71,30 @@ def predict_scene(
         monitor.progress("writing map", 1, 1)
         journal.close()
     return target
+
+
+def predict_scenes(
+    segmenter: str | Path,
+    scenes: Sequence[Path],
+    out: Path,
+    config: PredictConfig,
+    *,
+    overwrite: bool = False,
+    monitor: Monitor = QUIET,
+) -> list[Path]:
+    """Write the class map of one scene to a file, or those of several into a folder, under the scenes' names."""
+    if len(scenes) == 1 and not out.is_dir():
+        return [predict_scene(segmenter, scenes[0], out, config, overwrite=overwrite, monitor=monitor)]
+    targets = [out / f"{scene.stem}.tif" for scene in scenes]
+    twice = [t.name for t, n in Counter(targets).items() if n > 1]
+    if twice:
+        raise ConfigError(f"several scenes would give {out / twice[0]}; map them one by one")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: is a file; several scenes need a folder")
+    return [
+        predict_scene(segmenter, scene, target, config, overwrite=overwrite, monitor=monitor)
+        for scene, target in zip(scenes, targets, strict=True)
+    ]
 
 
 def predict_tiles(

@@ -274,7 +274,8 @@ def _cut(
                 records.append(ChipRecord(item.split, number, scene.id, item.window, item.group, labelled))
     save_csv(work / "index.csv", INDEX_COLUMNS, (r.row for r in records))
     counts = {split: sum(r.split == split for r in records) for split in SPLITS}
-    _complain(counts, pixels, skipped, catalog, monitor)
+    expected = {split for split, share in _fractions(config).items() if share > 0}
+    _complain(counts, expected, pixels, skipped, catalog, monitor)
     files = {p.relative_to(work).as_posix(): sha256_file(p) for p in sorted(work.rglob("*.npy"))}
     known_gsd = [f.gsd_m for f in facts if f.gsd_m is not None]
     inputs = {s.id: sha256_file(s.image) for s in catalog.scenes}
@@ -312,6 +313,7 @@ def _read_scene(
 
 def _complain(
     counts: dict[str, int],
+    expected: set[str],
     pixels: dict[str, NDArray[np.int64]],
     skipped: Counter[str],
     catalog: Catalog,
@@ -320,7 +322,7 @@ def _complain(
     """Say what will hurt later: no chips, missing splits, classes that are nowhere in training."""
     if not counts["train"]:
         raise CatalogError("no training chip has a labelled pixel; check the legend, the labels and the split")
-    for split in ("val", "test"):
+    for split in sorted(expected - {"train"}):
         if not counts[split]:
             what = f"the split {split!r} has no chips"
             monitor.problem(Problem("chips", what, "scores on it will not be possible; choose another --split"))

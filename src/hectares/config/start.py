@@ -15,9 +15,11 @@ class DemoConfig:
     """Side of the two generated scenes, in pixels."""
     epochs: int = 30
     """Training epochs."""
+    width: int = 16
+    """Channels of the first level of the U-Net."""
     seed: int = 7
     """Seed of the generated town and of the training."""
 
     def __post_init__(self) -> None:
         at_least(256, size_px=self.size_px)
-        at_least(1, epochs=self.epochs)
+        at_least(1, epochs=self.epochs, width=self.width)

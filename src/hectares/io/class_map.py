@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from hectares.core.legend import IGNORE, MAP_NODATA, LandClass, Legend, default_
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, LegendError
 from hectares.io.artefact import dump_json
-from hectares.io.outputs import check_target, commit_file
+from hectares.io.outputs import check_target, commit_file, work_path
 from hectares.io.raster import RasterFile, open_raster
 from hectares.io.style import write_qml
 
@@ -61,6 +62,25 @@ def save_class_map(
         stale.unlink(missing_ok=True)  # statistics and overviews that a GIS made of the map we replace
     commit_file(cog, target)
     write_qml(target.with_suffix(".qml"), legend)
+
+
+def write_class_map(
+    target: Path,
+    indices: NDArray[np.uint8],
+    grid: Grid,
+    legend: Legend,
+    provenance: Mapping[str, Any],
+    *,
+    overwrite: bool,
+) -> None:
+    """Write a class map that is in memory, from class indices (H, W); 255 is nodata."""
+    check_target(target, overwrite=overwrite)
+    work = work_path(target)
+    work.mkdir()
+    try:
+        save_class_map(target, work, [legend.decode(indices)], grid, legend, provenance, overwrite=overwrite)
+    finally:
+        shutil.rmtree(work)
 
 
 def _write_plain(

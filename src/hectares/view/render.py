@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from hectares.core.legend import IGNORE, Legend
+from hectares.core.legend import IGNORE, Color, Legend
 
 Picture = NDArray[np.uint8]
 """(h, w, 3)."""
@@ -48,3 +50,10 @@ def class_picture(indices: NDArray[np.uint8], legend: Legend) -> Picture:
     table = np.full((IGNORE + 1, 3), _NO_DATA_GRAY, np.uint8)
     table[: len(legend)] = [c.color for c in legend.classes]
     return table[indices]
+
+
+def encode_png(picture: Picture) -> bytes:
+    """Give a picture as the bytes of a PNG file, without a date or a name in it."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="PNG", optimize=True)
+    return file.getvalue()

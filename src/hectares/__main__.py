@@ -1,0 +1,5 @@
+"""python -m hectares."""
+
+from hectares.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""Strings: a thin skin over the verbs."""

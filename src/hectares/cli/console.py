@@ -1,0 +1,145 @@
+"""What a person or a machine sees: bars and messages on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from hectares.errors import HectaresError, Interrupted
+from hectares.monitor import Problem
+
+_SECONDS_BETWEEN_LINES = 5.0
+_MOST_PROBLEMS = 20
+
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stdout = Console(highlight=False, soft_wrap=True)
+
+
+class ConsoleMonitor:
+    """Bars on a terminal, lines elsewhere; collects problems; turns signals into a wish to stop."""
+
+    def __init__(self, *, quiet: bool, as_json: bool) -> None:
+        self.problems: list[Problem] = []
+        self._quiet = quiet
+        self._as_json = as_json
+        self._stop = False
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line = {"": 0.0}
+        self._bars = Progress(
+            TextColumn("{task.description:<20}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=stderr,
+            disable=quiet or not stderr.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._earlier = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+        for number, handler in self._earlier.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if self._stop:
+            raise KeyboardInterrupt
+        self._stop = True
+        stderr.print("stopping after this step; once more to stop at once")
+
+    def progress(self, stage: str, done: int, total: int | None, note: str = "") -> None:
+        """Move the bar of a stage, or write a line now and then."""
+        if self._quiet:
+            return
+        if stderr.is_terminal:
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
+            self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
+            return
+        finished = total is not None and done >= total
+        now = time.monotonic()
+        if not finished and now - self._last_line.get(stage, 0.0) < _SECONDS_BETWEEN_LINES:
+            return
+        self._last_line[stage] = now
+        if self._as_json:
+            line = json.dumps({"stage": stage, "done": done, "total": total, "note": note})
+        else:
+            line = f"{stage} {done}/{total if total is not None else '?'} {note}".rstrip()
+        print(line, file=sys.stderr, flush=True)
+
+    def problem(self, problem: Problem) -> None:
+        """Show a problem at once, up to a number, and keep it."""
+        self.problems.append(problem)
+        if len(self.problems) <= _MOST_PROBLEMS and not self._as_json:
+            stderr.print(f"[yellow]warning:[/] {_plain(str(problem))}")
+
+    def raise_if_stopped(self) -> None:
+        """Leave the work where nothing is lost."""
+        if self._stop:
+            raise Interrupted("stopped; the same command goes on from here")
+
+
+def _plain(text: str) -> str:
+    """Keep rich from reading brackets in file names as markup."""
+    return text.replace("[", r"\[")
+
+
+def show_result(record: dict[str, Any], lines: Sequence[str | Table], problems: Sequence[Problem], *, as_json: bool) -> int:
+    """Print a result and give the exit code: 3 if something is missing from it, else 0."""
+    incomplete = any(p.severity == "incomplete" for p in problems)
+    if as_json:
+        from hectares.io.artefact import dump_json
+
+        content = {"complete": not incomplete, "problems": [p.to_json() for p in problems], "result": record}
+        print(dump_json(content, indent=1))
+    else:
+        for line in lines:
+            stdout.print(line if isinstance(line, Table) else _plain(line))
+        if len(problems) > _MOST_PROBLEMS:
+            stderr.print(f"... and {len(problems) - _MOST_PROBLEMS} more problems; --json lists all")
+    return 3 if incomplete else 0
+
+
+def show_error(error: HectaresError, *, as_json: bool) -> int:
+    """Print an error as one sentence, or as a record, and give its exit code."""
+    kind = type(error).__name__
+    if as_json:
+        print(json.dumps({"complete": False, "error": kind, "message": str(error), "exit_code": error.exit_code}))
+    else:
+        word = "stopped" if isinstance(error, Interrupted) else "error"
+        stderr.print(f"[red]{word}:[/] {_plain(str(error))}")
+    return error.exit_code
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> Table:
+    """Lay out rows; columns whose cells are numbers are set right."""
+    grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(r[i], (int, float)) or r[i] is None for r in rows)
+        grid.add_column(column, justify="right" if numeric else "left")
+    for row in rows:
+        grid.add_row(*(_cell(v) for v in row))
+    return grid
+
+
+def _cell(value: object) -> str:
+    if value is None or value != value:  # noqa: PLR0124 - NaN is the one value that differs from itself
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else _plain(str(value))

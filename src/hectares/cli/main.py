@@ -1,0 +1,69 @@
+"""The command line: parse, call one verb, say where the result is."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from hectares import __version__
+from hectares.cli import commands
+from hectares.cli.console import show_error, stderr
+from hectares.cli.settings import settings_from
+from hectares.errors import ConfigError, HectaresError
+
+_EPILOGUE = "Start with: hectares demo. Help on a command: hectares COMMAND --help"
+
+
+def build_app() -> App:
+    """Assemble the commands."""
+    app = App(
+        name="hectares",
+        help="From satellite image to hectares: train a segmenter, map whole scenes, measure area.",
+        help_epilogue=_EPILOGUE,
+        help_format="markdown",
+        version=__version__,
+        result_action="return_value",
+    )
+    for position, function in enumerate(commands.COMMANDS):
+        app.command(function, sort_key=position)
+    return app
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run a command line and give its exit code."""
+    as_json = "--json" in tokens
+    debug = "--debug" in tokens
+    logging.basicConfig(level=logging.DEBUG if {"-v", "--verbose"} & set(tokens) else logging.ERROR)
+    app = build_app()
+    try:
+        names = [function.__name__ for function in commands.COMMANDS]
+        app.config = settings_from(tokens, names) or ()
+        result = app(list(tokens), exit_on_error=False, print_error=False)
+        return result if isinstance(result, int) else 0
+    except HectaresError as error:
+        if debug:
+            stderr.print_exception()
+        return show_error(error, as_json=as_json)
+    except CycloptsError as error:
+        if debug:
+            stderr.print_exception()
+        return show_error(ConfigError(f"{' '.join(str(error).split())} Help: {_help_hint(tokens)}"), as_json=as_json)
+    except KeyboardInterrupt:
+        stderr.print("stopped at once; the same command goes on from the last finished step")
+        return 6
+    except BrokenPipeError:
+        return 0
+
+
+def _help_hint(tokens: Sequence[str]) -> str:
+    names = {function.__name__ for function in commands.COMMANDS}
+    command = next((t for t in tokens if t in names), "")
+    return " ".join(["hectares", command, "--help"]).replace("  ", " ")
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(run(sys.argv[1:]))

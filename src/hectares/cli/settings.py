@@ -1,0 +1,62 @@
+"""Option values from a YAML file and from `--set`, under those of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cyclopts.config import Dict
+
+from hectares.errors import ConfigError
+
+
+def settings_from(tokens: Sequence[str], commands: Sequence[str]) -> Dict | None:
+    """Read `--config FILE` and `--set COMMAND.OPTION=VALUE` from a command line; None if there are none."""
+    content: dict[str, dict[str, Any]] = {}
+    file = _last_value(tokens, "--config")
+    if file is not None:
+        content = _read_file(Path(file), commands)
+    for assignment in _values(tokens, "--set"):
+        target, equals, value = assignment.partition("=")
+        command, dot, option = target.partition(".")
+        if not (equals and dot and option) or command not in commands:
+            raise ConfigError(f"--set {assignment!r} is not COMMAND.OPTION=VALUE; for example --set train.lr=1e-4")
+        content.setdefault(command, {})[option.replace("_", "-")] = value
+    return Dict(content, source=file or "--set") if content else None
+
+
+def _read_file(path: Path, commands: Sequence[str]) -> dict[str, dict[str, Any]]:
+    from hectares.io.yaml import read_yaml
+
+    content = read_yaml(path)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected a section for each command, such as train:")
+    sections = {}
+    for name, options in content.items():
+        if name not in commands:
+            raise ConfigError(f"{path}: section {name!r} is no command; known: {', '.join(commands)}")
+        if options is not None and not isinstance(options, dict):
+            raise ConfigError(f"{path}: section {name!r} is {options!r}; expected options with values")
+        given = {str(k).replace("_", "-"): v for k, v in (options or {}).items() if v is not None}
+        sections[str(name)] = {k: str(v) if not isinstance(v, (list, bool)) else v for k, v in given.items()}
+    return sections
+
+
+def _values(tokens: Sequence[str], option: str) -> list[str]:
+    found = []
+    for i, token in enumerate(tokens):
+        if token == "--":
+            break
+        if token == option and i + 1 < len(tokens):
+            found.append(tokens[i + 1])
+        elif token.startswith(f"{option}="):
+            found.append(token.partition("=")[2])
+    return found
+
+
+def _last_value(tokens: Sequence[str], option: str) -> str | None:
+    values = _values(tokens, option)
+    return values[-1] if values else None

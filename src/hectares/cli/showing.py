@@ -1,0 +1,103 @@
+"""Results as lines and tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from hectares.cli.console import table
+
+if TYPE_CHECKING:
+    from hectares.core.area import AreaTable
+    from hectares.measure import MappedAreas
+    from hectares.start import Demo
+
+
+def show_scores(rows: Sequence[Sequence[object]], overall: Mapping[str, float]) -> list[str | Table]:
+    """Scores by class, and over all."""
+    columns = ("class", "IoU", "F1", "precision", "recall", "reference px", "predicted px")
+    summary = (
+        f"accuracy {overall['accuracy']:.3f}   mean IoU {overall['mean_iou']:.3f}   "
+        f"mean F1 {overall['mean_f1']:.3f}   kappa {overall['kappa']:.3f}"
+    )
+    return [table(columns, [row[1:] for row in rows]), summary]
+
+
+def show_areas(areas: MappedAreas) -> list[str | Table]:
+    """Mapped areas in total, and the hectares of each class in each zone."""
+    total = areas.total
+    rows = [(r.name, r.pixels, r.mapped_m2 / 1e4, _percent(total, i)) for i, r in enumerate(total.rows)]
+    shown: list[str | Table] = [table(("class", "pixels", "ha", "%"), rows, title="Mapped area")]
+    if areas.zones:
+        names = [r.name for r in total.rows]
+        by_zone = [(zone, *(r.mapped_m2 / 1e4 for r in t.rows)) for zone, t in areas.zones.items()]
+        shown += ["", table(("zone, ha", *names), by_zone)]
+    return shown
+
+
+def _percent(total: AreaTable, index: int) -> float | None:
+    share = total.share(total.rows[index])
+    return None if share is None else 100 * share
+
+
+def show_facts(facts: Mapping[str, Any], indent: str = "") -> list[str | Table]:
+    """Facts, one a line; nested ones indented."""
+    lines: list[str | Table] = []
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            lines.append(f"{indent}{key}:")
+            lines += show_facts(value, indent + "  ")
+        elif isinstance(value, (list, tuple)):
+            lines.append(f"{indent}{key}: {', '.join(map(str, value))}")
+        else:
+            lines.append(f"{indent}{key}: {'–' if value is None else value}")
+    return lines
+
+
+def show_demo(demo: Demo) -> tuple[dict[str, Any], list[str | Table]]:
+    """Scores, areas beside the truth, where everything is, and what to try next."""
+    from hectares.io.artefact import read_json
+
+    evaluation = read_json(demo.evaluation)
+    mapped, true = (read_json(path.with_suffix(".json"))["total"] for path in (demo.areas, demo.reference_areas))
+    scores = [[row[k] for k in ("class_name", "iou", "f1", "precision", "recall")] for row in evaluation["classes"]]
+    overall = evaluation["overall"]
+    areas = [
+        (m["class_name"], m["area_ha"], t["area_ha"], _difference(m["area_ha"], t["area_ha"]))
+        for m, t in zip(mapped, true, strict=True)
+    ]
+    places = [
+        ("the scene", demo.scene),
+        ("its class map, colored in any GIS", demo.class_map),
+        ("scores, with a figure beside them", demo.evaluation),
+        ("areas by district", demo.areas),
+        ("the trained segmenter", demo.run),
+        ("the report: open it in a browser", demo.report),
+    ]
+    seconds = ", ".join(f"{name} {s:.0f} s" for name, s in demo.seconds.items())
+    lines: list[str | Table] = [
+        "",
+        table(("class", "IoU", "F1", "precision", "recall"), scores, title="Scores on the east, which training never saw"),
+        f"accuracy {overall['accuracy']:.3f}   mean IoU {overall['mean_iou']:.3f}   mean F1 {overall['mean_f1']:.3f}",
+        "",
+        table(("class", "mapped ha", "true ha", "difference %"), areas, title="Area on the ellipsoid"),
+        "",
+        table(("result", "where"), places),
+        "",
+        f"Took {sum(demo.seconds.values()):.0f} s: {seconds}",
+        "Next: hectares init my-project, or hectares formats to see how labels of your own are read.",
+    ]
+    record = {
+        "overall": overall,
+        "areas": [dict(zip(("class_name", "mapped_ha", "true_ha", "difference_percent"), a, strict=True)) for a in areas],
+        "seconds": demo.seconds,
+        "report": demo.report,
+        "map": demo.class_map,
+    }
+    return record, lines
+
+
+def _difference(mapped: float, true: float) -> float | None:
+    return 100 * (mapped - true) / true if true else None
