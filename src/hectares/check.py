@@ -78,7 +78,12 @@ def _check_scene(path: Path, monitor: Monitor) -> list[Problem]:
 
 def _scan(
     raster: RasterFile, monitor: Monitor
-) -> tuple[int, np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]], dict[float, float]]:
+) -> tuple[
+    int,
+    np.ndarray[tuple[int], np.dtype[np.float64]],
+    np.ndarray[tuple[int], np.dtype[np.float64]],
+    dict[float, float],
+]:
     """Count valid pixels, the range of each band, and border values that fill more than 1 % of the scene."""
     height, width = raster.grid.shape
     low, high = np.full(len(raster.bands), np.inf), np.full(len(raster.bands), -np.inf)

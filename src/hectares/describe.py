@@ -24,7 +24,12 @@ def describe_file(path: str | Path) -> dict[str, Any]:
     suffix = path.suffix.lower()
     if suffix in _VECTORS:
         layer = read_layer(path)
-        return {"what": "vector layer", "crs": layer.crs, "features": len(layer.geometries), "fields": list(layer.attributes)}
+        return {
+            "what": "vector layer",
+            "crs": layer.crs,
+            "features": len(layer.geometries),
+            "fields": list(layer.attributes),
+        }
     if suffix == ".json":
         return _describe_json(path)
     return _describe_raster(path)

@@ -88,7 +88,8 @@ def evaluate(
         return evaluate_chips(subject, reference, out, config, overwrite=overwrite, monitor=monitor)
     if Path(subject).is_dir():
         raise ArtefactError(
-            f"{reference}: is not a folder of chips, and {subject} is no map; score a run on chips, or predict a map first"
+            f"{reference}: is not a folder of chips, and {subject} is no map; "
+            "score a run on chips, or predict a map first"
         )
     return evaluate_map(subject, reference, out, config, overwrite=overwrite, monitor=monitor)
 
@@ -141,7 +142,11 @@ def evaluate_chips(
 
 
 def _classify_chips(
-    arrays: ChipArrays, first: int, last: int, fill: NDArray[np.float32], logits: Callable[[Any], NDArray[np.float32]]
+    arrays: ChipArrays,
+    first: int,
+    last: int,
+    fill: NDArray[np.float32],
+    logits: Callable[[Any], NDArray[np.float32]],
 ) -> IndexArray:
     valid = arrays.valid[first:last].astype(np.bool_)
     image = np.where(valid[:, None], arrays.images[first:last], fill[None, :, None, None]).astype(np.float32)
@@ -164,7 +169,7 @@ def _check_fit(stored: StoredSegmenter, store: ChipStore) -> None:
 
 def _warn_of_seen_chips(stored: StoredSegmenter, store: ChipStore, config: EvaluateConfig, monitor: Monitor) -> None:
     """Scores on pixels that the network has learned by heart are worth nothing, so say so."""
-    seen = {f["sha256"]: [Window(*w) for w in f["windows"]] for f in stored.spec.footprint}  # type: ignore[union-attr, arg-type, misc]
+    seen = {f["sha256"]: [Window(*w) for w in f["windows"]] for f in stored.spec.footprint}  # type: ignore[union-attr, misc]
     hashes = store.content["inputs"]
     records = store.records(config.split)
     touched = sum(any((r.window & w).pixels for w in seen.get(hashes.get(r.scene), ())) for r in records)
@@ -199,10 +204,14 @@ def evaluate_map(
             confusion += Confusion.count(truth, opened.read(strip), classes=classes)
             scored_seen += _labelled_inside(truth, strip, seen)
         if not confusion.total:
-            raise GridError(f"{reference}: has no labelled pixel where {opened.path} has a class; nothing can be scored")
+            raise GridError(
+                f"{reference}: has no labelled pixel where {opened.path} has a class; nothing can be scored"
+            )
         if scored_seen:
             what = f"{scored_seen / confusion.total:.0%} of the scored pixels were seen in training"
-            monitor.problem(Problem(str(opened.path), what, "the scores are too good; score a scene that was not trained on"))
+            monitor.problem(
+                Problem(str(opened.path), what, "the scores are too good; score a scene that was not trained on")
+            )
         examples = _map_examples(opened, label, lookup, config)
         label.close()
         evaluation = Evaluation(confusion, opened.legend)
@@ -259,13 +268,13 @@ def _labelled_inside(truth: IndexArray, strip: Window, seen: Sequence[Window]) -
     return int((mask & (truth != IGNORE)).sum())
 
 
-def _map_examples(
-    opened: ClassMap, label: LabelFile, lookup: IndexArray, config: EvaluateConfig
-) -> list[Example]:
+def _map_examples(opened: ClassMap, label: LabelFile, lookup: IndexArray, config: EvaluateConfig) -> list[Example]:
     """Squares of the map from the worst to the best."""
     height, width = opened.grid.shape
     side = min(_EXAMPLE_PX, height, width)
-    squares = [Window(r, c, side, side) for r in range(0, height - side + 1, side) for c in range(0, width - side + 1, side)]
+    squares = [
+        Window(r, c, side, side) for r in range(0, height - side + 1, side) for c in range(0, width - side + 1, side)
+    ]
     accuracies = []
     for square in squares:
         one = Confusion.count(lookup[label.read(square)], opened.read(square), classes=len(opened.legend))
@@ -320,17 +329,23 @@ def _save(
     subject: dict[str, Any],
 ) -> Evaluation:
     rows = list(evaluation.class_rows())
-    settings = asdict(config) | {k: None if v is None else v.name for k, v in (("legend", config.legend), ("scene", config.scene))}
-    content = stamp(KIND, config=settings, inputs=inputs) | subject | {
-        "legend": evaluation.legend.to_json(),
-        "confusion": evaluation.confusion.counts,
-        "unmapped_px": evaluation.confusion.unmapped,
-        "scored_px": evaluation.confusion.total,
-        "aggregation": "one confusion matrix over all scored pixels; means over the classes that have a score",
-        "left_out": list(config.without),
-        "overall": evaluation.overall(),
-        "classes": [dict(zip(SCORE_COLUMNS, row, strict=True)) for row in rows],
+    settings = asdict(config) | {
+        k: None if v is None else v.name for k, v in (("legend", config.legend), ("scene", config.scene))
     }
+    content = (
+        stamp(KIND, config=settings, inputs=inputs)
+        | subject
+        | {
+            "legend": evaluation.legend.to_json(),
+            "confusion": evaluation.confusion.counts,
+            "unmapped_px": evaluation.confusion.unmapped,
+            "scored_px": evaluation.confusion.total,
+            "aggregation": "one confusion matrix over all scored pixels; means over the classes that have a score",
+            "left_out": list(config.without),
+            "overall": evaluation.overall(),
+            "classes": [dict(zip(SCORE_COLUMNS, row, strict=True)) for row in rows],
+        }
+    )
     with staged_file(targets["png"], overwrite=True) as work:
         draw_evaluation(work, evaluation.confusion, evaluation.legend, examples)
     write_csv(targets["csv"], SCORE_COLUMNS, rows, overwrite=True)

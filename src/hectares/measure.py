@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from hectares.config.measure import MeasureConfig
 from hectares.core.area import AreaTable, AreaTally, nominal_pixel_area, pixel_area
-from hectares.core.legend import Legend
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, GsdError, VectorError
 from hectares.io.artefact import sha256_file, stamp, write_csv, write_json
@@ -50,7 +49,12 @@ class MappedAreas:
 
 
 def measure_map(
-    class_map: str | Path, out: str | Path, config: MeasureConfig, *, overwrite: bool = False, monitor: Monitor = QUIET
+    class_map: str | Path,
+    out: str | Path,
+    config: MeasureConfig,
+    *,
+    overwrite: bool = False,
+    monitor: Monitor = QUIET,
 ) -> MappedAreas:
     """Write the mapped area of each class as CSV, and as JSON beside it. Memory is that of a strip of the map.
 
@@ -111,9 +115,7 @@ def _measure(
 def _pixel_areas(opened: ClassMap, window: Window, config: MeasureConfig) -> NDArray[np.float64]:
     if opened.grid.is_georeferenced:
         if config.gsd_m is not None:
-            raise GsdError(
-                f"{opened.path}: has a CRS, its pixels are measured on the ellipsoid; leave --gsd-m out"
-            )
+            raise GsdError(f"{opened.path}: has a CRS, its pixels are measured on the ellipsoid; leave --gsd-m out")
         return pixel_area(opened.grid, window)
     if config.gsd_m is None:
         raise GsdError(
@@ -153,13 +155,12 @@ def _first_text_field(path: Path, attributes: Mapping[str, tuple[Any, ...]]) -> 
     )
 
 
-def _complain(
-    opened: ClassMap, zones: Mapping[str, shapely.Geometry], areas: MappedAreas, monitor: Monitor
-) -> None:
+def _complain(opened: ClassMap, zones: Mapping[str, shapely.Geometry], areas: MappedAreas, monitor: Monitor) -> None:
     empty = [name for name in zones if areas.zones[name].total_m2 == 0]
     if len(empty) == len(zones) and zones:
         raise VectorError(
-            f"{opened.path}: no zone covers a pixel; the map spans {opened.grid.bounds} in {opened.grid.crs}: check the CRS"
+            f"{opened.path}: no zone covers a pixel; the map spans {opened.grid.bounds} in {opened.grid.crs}: "
+            "check the CRS of the zones"
         )
     if empty:
         what = f"{len(empty)} of {len(zones)} zones cover no pixel: {', '.join(empty[:5])}"
@@ -180,8 +181,6 @@ def _content(opened: ClassMap, areas: MappedAreas, config: MeasureConfig) -> dic
         "total": _records(areas.total),
         "zones": {name: _records(table) for name, table in areas.zones.items()},
     }
-
-
 
 
 def _records(table: AreaTable) -> list[dict[str, object]]:

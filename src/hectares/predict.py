@@ -98,7 +98,12 @@ def predict_scenes(
 
 
 def predict_tiles(
-    source: RasterSource, scores: ScoreFunction, tiling: Tiling, *, batch: int, fill: Sequence[float] | None = None
+    source: RasterSource,
+    scores: ScoreFunction,
+    tiling: Tiling,
+    *,
+    batch: int,
+    fill: Sequence[float] | None = None,
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     """Core windows and their class indices, in row order; 255 where the source is not valid.
 
@@ -116,9 +121,7 @@ def predict_tiles(
     for number in range(batch_count(tiling, batch)):
         tiles = tiles_of_batch(tiling, batch, number)
         chips = [source.read(t.read) for t in tiles]
-        yield from zip(
-            (t.core for t in tiles), _classify(chips, tiles, scores, fill).indices, strict=True
-        )
+        yield from zip((t.core for t in tiles), _classify(chips, tiles, scores, fill).indices, strict=True)
 
 
 # --- The plan ---------------------------------------------------------------------------------------------
@@ -295,9 +298,10 @@ def _read_ahead(
     def put(item: tuple[int, list[Tile], list[Chip]] | BaseException | None) -> None:
         while not stop.is_set():
             try:
-                return ready.put(item, timeout=0.1)
+                ready.put(item, timeout=0.1)
             except queue.Full:
                 continue
+            return
 
     def read() -> None:
         try:
@@ -337,4 +341,6 @@ def _report_damage(source: RasterFile, monitor: Monitor) -> None:
     if source.damage:
         first = source.damage[0]
         what = f"{len(source.damage)} block(s) cannot be decoded, first at row {first.row}, col {first.col}"
-        monitor.problem(Problem(str(source.path), what, "they are nodata in the map; fetch the file again", "incomplete"))
+        monitor.problem(
+            Problem(str(source.path), what, "they are nodata in the map; fetch the file again", "incomplete")
+        )

@@ -34,7 +34,13 @@ _SHOWN = 20
 
 
 def prepare_source(
-    layout: str, source: Path, out: Path, config: PrepareConfig, *, overwrite: bool = False, monitor: Monitor = QUIET
+    layout: str,
+    source: Path,
+    out: Path,
+    config: PrepareConfig,
+    *,
+    overwrite: bool = False,
+    monitor: Monitor = QUIET,
 ) -> ChipStore:
     """Cut chips from a data set in a known layout; see `hectares formats`."""
     reader = find_format(layout).reader()
@@ -44,7 +50,12 @@ def prepare_source(
 
 
 def prepare_chips(
-    catalog: str | Path, out: str | Path, config: PrepareConfig, *, overwrite: bool = False, monitor: Monitor = QUIET
+    catalog: str | Path,
+    out: str | Path,
+    config: PrepareConfig,
+    *,
+    overwrite: bool = False,
+    monitor: Monitor = QUIET,
 ) -> ChipStore:
     """Cut chips from the scenes of a `catalog.json`."""
     return prepare_catalog(read_catalog(Path(catalog)), Path(out), config, overwrite=overwrite, monitor=monitor)
@@ -95,7 +106,7 @@ def check_scenes(catalog: Catalog, config: PrepareConfig, monitor: Monitor) -> l
     if wrong:
         listed = "\n".join(str(e) for e in wrong[:_SHOWN])
         more = f"\n... and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise wrong[0] if len(wrong) == 1 else CatalogError(f"{len(wrong)} scenes cannot be used:\n{listed}{more}")
+        raise (wrong[0] if len(wrong) == 1 else CatalogError(f"{len(wrong)} scenes cannot be used:\n{listed}{more}"))
     first = facts[0]
     for scene, fact in zip(catalog.scenes, facts, strict=True):
         if (fact.bands, fact.dtype) != (first.bands, first.dtype):
@@ -155,9 +166,7 @@ class _Planned:
 def _plan_windows(catalog: Catalog, facts: Sequence[_SceneFacts], config: PrepareConfig) -> list[list[_Planned]]:
     """Give the windows of each scene, each with its split."""
     stride = config.stride_px or config.chip_px
-    windows = [
-        chip_windows(f.shape, chip_px=config.chip_px, stride_px=stride, edge=config.edge) for f in facts
-    ]
+    windows = [chip_windows(f.shape, chip_px=config.chip_px, stride_px=stride, edge=config.edge) for f in facts]
     kind = _split_kind(catalog, config)
     if kind == "block":
         return _split_blocks(catalog, facts, windows, config)

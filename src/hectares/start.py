@@ -187,9 +187,7 @@ class Demo:
         return self.folder / "report.html"
 
 
-def run_demo(
-    folder: str | Path, config: DemoConfig, *, overwrite: bool = False, monitor: Monitor = QUIET
-) -> Demo:
+def run_demo(folder: str | Path, config: DemoConfig, *, overwrite: bool = False, monitor: Monitor = QUIET) -> Demo:
     """Generate a town, train on its west, map its east, score and measure the map, and report.
 
     A demo that was interrupted goes on where it stood: every step leaves a complete result or none.
@@ -219,9 +217,7 @@ def _begin(demo: Demo, config: DemoConfig, *, overwrite: bool) -> None:
         write_json(work / "demo.json", head, overwrite=False)
 
 
-def _steps(
-    demo: Demo, config: DemoConfig, monitor: Monitor
-) -> list[tuple[str, Path, Callable[[], object]]]:
+def _steps(demo: Demo, config: DemoConfig, monitor: Monitor) -> list[tuple[str, Path, Callable[[], object]]]:
     """The chain: name of the step, its result, and what makes it. The same calls as on the command line."""
     from hectares.evaluate import evaluate_map
     from hectares.measure import measure_map
@@ -257,7 +253,11 @@ def _steps(
                 overwrite=True,
             ),
         ),
-        ("measure", demo.areas, lambda: measure_map(demo.class_map, demo.areas, zones, monitor=monitor, overwrite=True)),
+        (
+            "measure",
+            demo.areas,
+            lambda: measure_map(demo.class_map, demo.areas, zones, monitor=monitor, overwrite=True),
+        ),
         (
             "measure reference",
             demo.reference_areas,
@@ -287,7 +287,12 @@ def _generate(demo: Demo, config: DemoConfig, monitor: Monitor) -> None:
             (demo.folder / folder).mkdir(exist_ok=True)
         write_scene(demo.folder / "scenes" / f"{name}.tif", image, part, BANDS, nodata=0, overwrite=True)
         write_class_map(
-            demo.folder / "reference" / f"{name}.tif", indices[window.slices], part, legend, head, overwrite=True
+            demo.folder / "reference" / f"{name}.tif",
+            indices[window.slices],
+            part,
+            legend,
+            head,
+            overwrite=True,
         )
     names, polygons = zip(*town.districts, strict=True)
     layer = VectorLayer(town.crs, polygons, {"district": names})

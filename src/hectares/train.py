@@ -21,8 +21,9 @@ import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,11 +55,20 @@ from hectares.view.figures import draw_history
 
 KIND = "run"
 HISTORY_COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_miou", "val_accuracy")
-_PLUGINS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+_PLUGINS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "fp32": "32-true",
+    "bf16": "bf16-mixed",
+    "fp16": "16-mixed",
+}
 
 
 def train_segmenter(
-    chips: str | Path, out: str | Path, config: TrainConfig, *, overwrite: bool = False, monitor: Monitor = QUIET
+    chips: str | Path,
+    out: str | Path,
+    config: TrainConfig,
+    *,
+    overwrite: bool = False,
+    monitor: Monitor = QUIET,
 ) -> Path:
     """Train a network on chips and save the segmenter with the best validation loss; gives the RUN folder.
 
@@ -74,20 +84,25 @@ def train_segmenter(
     validation = "val" if store.counts.get("val") else "train"
     if validation == "train":
         what = "the chips have no validation split, so the training chips stand in"
-        monitor.problem(Problem(str(store.folder), what, "scores are too good and stopping too late; use another --split"))
+        monitor.problem(
+            Problem(str(store.folder), what, "scores are too good and stopping too late; use another --split")
+        )
     with torch.random.fork_rng(), _quiet_libraries():
         torch.manual_seed(config.seed)
         network = _network(store, config, options, monitor)
         module = SegmentationModule(network, config, classes=len(store.legend))
         history = _History(run / "history.csv", config.epochs, monitor)
         trainer, best = _trainer(run, config, device, precision, history)
-        training, scoring = _loader(store, "train", config, train=True), _loader(store, validation, config, train=False)
+        training, scoring = (
+            _loader(store, "train", config, train=True),
+            _loader(store, validation, config, train=False),
+        )
         last = run / "checkpoints" / "last.ckpt"
         resume = last if last.is_file() else None
         history.keep_until(0 if resume is None else _epochs_done(resume))
         trainer.fit(module, training, scoring, ckpt_path=resume, weights_only=True)
-        _restore_best(module.network, Path(best.best_model_path))
-    _finish(run, store, config, options, module.network, history, {"device": device, "precision": precision})
+        _restore_best(network, Path(best.best_model_path))
+    _finish(run, store, config, options, network, history, {"device": device, "precision": precision})
     return run
 
 
@@ -104,13 +119,11 @@ def _network(store: ChipStore, config: TrainConfig, options: Mapping[str, Any], 
 # --- Start and finish -------------------------------------------------------------------------------------
 
 
-def _start(
-    run: Path, store: ChipStore, config: TrainConfig, facts: Mapping[str, str], *, overwrite: bool
-) -> None:
+def _start(run: Path, store: ChipStore, config: TrainConfig, facts: Mapping[str, str], *, overwrite: bool) -> None:
     """Take up an unfinished run of the same work, or begin a new one."""
     head = {
         **stamp(KIND, config=asdict(config), inputs={"chips": store.fingerprint}),
-        "facts": {**facts, "torch": torch.__version__, "lightning": pl.__version__},
+        "facts": {**facts, "torch": torch.__version__, "lightning": version("lightning")},
     }
     manifest = run / "run.json"
     if manifest.is_file() and not (run / "segmenter").exists() and not overwrite:
@@ -122,7 +135,9 @@ def _start(
             "give --overwrite to discard it, or repeat the earlier command to finish it"
         )
     if run.exists() and any(run.iterdir()) and overwrite and not manifest.is_file():
-        raise ArtefactError(f"{run}: holds something that is not a run; --overwrite does not delete it, choose another folder")
+        raise ArtefactError(
+            f"{run}: holds something that is not a run; --overwrite does not delete it, choose another folder"
+        )
     if run.is_dir() and not any(run.iterdir()):
         run.rmdir()
     check_target(run, overwrite=overwrite)
@@ -238,7 +253,7 @@ def _restore_best(network: AnySize, checkpoint: Path) -> None:
     network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
 
 
-class _Stop(pl.Callback):  # type: ignore[misc]  # lightning is not typed
+class _Stop(pl.Callback):
     """Leaves the loop between two steps when the user asks to stop."""
 
     def __init__(self, monitor: Monitor) -> None:
@@ -248,7 +263,7 @@ class _Stop(pl.Callback):  # type: ignore[misc]  # lightning is not typed
         self._monitor.raise_if_stopped()
 
 
-class _History(pl.Callback):  # type: ignore[misc]  # lightning is not typed
+class _History(pl.Callback):
     """Collects a line an epoch, keeps the CSV up to date, reports progress, and seeds each epoch."""
 
     def __init__(self, path: Path, epochs: int, monitor: Monitor) -> None:
@@ -272,13 +287,13 @@ class _History(pl.Callback):  # type: ignore[misc]  # lightning is not typed
         """Write all lines."""
         save_csv(path, HISTORY_COLUMNS, ([row[c] for c in HISTORY_COLUMNS] for row in self.rows))
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: SegmentationModule) -> None:  # type: ignore[override]
         """Make what is random inside the network (dropout) a function of (seed, epoch)."""
-        seed = int(np.random.SeedSequence((module._config.seed, trainer.current_epoch)).generate_state(1)[0])  # noqa: SLF001
+        seed = int(np.random.SeedSequence((module.seed, trainer.current_epoch)).generate_state(1)[0])
         torch.manual_seed(seed)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        steps = trainer.num_training_batches
+        steps = int(trainer.num_training_batches)
         done = trainer.current_epoch * steps + (trainer.fit_loop.epoch_loop.batch_idx + 1)
         self.monitor.progress("training", done, self._epochs * steps, self._note())
 

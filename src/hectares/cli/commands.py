@@ -128,7 +128,10 @@ def formats(name: str | None = None, /, *, general: General = General()) -> int:
 
         if name is not None:
             found = find_format(name)
-            return Outcome({"name": found.name, "summary": found.summary, "detail": found.detail}, [found.summary, "", found.detail])
+            return Outcome(
+                {"name": found.name, "summary": found.summary, "detail": found.detail},
+                [found.summary, "", found.detail],
+            )
         rows = [(f.name, f.summary) for f in FORMATS.values()]
         return Outcome({"formats": dict(rows)}, [table(("format", "what it is"), rows)])
 
@@ -176,11 +179,17 @@ def networks(
         options = zoo.network_options(name, encoder=encoder, width=width)
         network = zoo.build_network(name, options, bands=bands, classes=classes)
         trainable, frozen = zoo.count_parameters(network)
-        layers = [(x.name.removeprefix("network."), x.kind, " x ".join(map(str, x.shape)), x.parameters)
+        layers: list[tuple[object, ...]] = [(x.name.removeprefix("network."), x.kind, " x ".join(map(str, x.shape)), x.parameters)
                   for x in zoo.list_layers(network, bands=bands)]  # fmt: skip
         title = f"{name}, {bands} bands of 256 x 256 px to {classes} classes"
         total = f"{trainable:,} parameters ({trainable})" + (f" and {frozen:,} frozen" if frozen else "")
-        record = {"name": name, "options": options, "parameters": trainable, "frozen": frozen, "layers": layers}
+        record = {
+            "name": name,
+            "options": options,
+            "parameters": trainable,
+            "frozen": frozen,
+            "layers": layers,
+        }
         return Outcome(record, [table(("layer", "kind", "output", "parameters"), layers, title=title), "", total])
 
     return _run(general, None, work)
@@ -228,7 +237,9 @@ def check(*paths: Path, general: General = General()) -> int:  # noqa: B008
         problems = check_paths(list(paths), monitor=monitor)
         for problem in problems:
             monitor.problem(dataclasses.replace(problem, severity="incomplete"))
-        end = f"{len(problems)} problem(s) in {len(paths)} path(s)" if problems else f"no problem in {len(paths)} path(s)"
+        end = (
+            f"{len(problems)} problem(s) in {len(paths)} path(s)" if problems else f"no problem in {len(paths)} path(s)"
+        )
         return Outcome({"checked": list(paths), "problems": len(problems)}, [end])
 
     return _run(general, None, work)
@@ -270,7 +281,7 @@ def prepare(
             for name in store.legend.names
         ]
         counted = ", ".join(f"{n} {split}" for split, n in store.counts.items())
-        lines = [
+        lines: list[str | Table] = [
             f"{chips}: {counted} chips of {store.chip_px} px, bands {', '.join(store.stats.names)}",
             table(("class", *(f"{s} %" for s in pixels)), rows),
             f"next: hectares train {chips} run",
@@ -310,8 +321,7 @@ def train(
         facts = describe_file(run)
         best = facts["best"]
         lines = [
-            f"{run}: {facts['epochs']} epochs, best {best['epoch']:.0f} with validation loss {best['val_loss']:.3f}, "
-            f"mean IoU {best['val_miou']:.3f}",
+            f"{run}: best of {facts['epochs']} epochs is {best['epoch']:.0f}, mean IoU {best['val_miou']:.3f}",
             f"next: hectares evaluate {run} {chips} evaluation.json, or hectares predict {run} SCENE.tif map.tif",
         ]
         return Outcome({"run": run, **facts}, lines)
@@ -348,7 +358,7 @@ def predict(
             raise ConfigError("predict needs a run, at least one scene and, last, the map or folder to write")
         *sources, out = scenes
         maps = predict_scenes(run, sources, out, config, overwrite=general.overwrite, monitor=monitor)
-        lines = [str(path) for path in maps] + [f"next: hectares measure {maps[0]} areas.csv"]
+        lines = [*map(str, maps), f"next: hectares measure {maps[0]} areas.csv"]
         return Outcome({"maps": maps}, lines)
 
     return _run(general, config, work)

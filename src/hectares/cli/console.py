@@ -56,7 +56,7 @@ class ConsoleMonitor:
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
 
-    def _on_signal(self, number: int, _: FrameType | None) -> None:
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._stop:
             raise KeyboardInterrupt
         self._stop = True
@@ -99,7 +99,9 @@ def _plain(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def show_result(record: dict[str, Any], lines: Sequence[str | Table], problems: Sequence[Problem], *, as_json: bool) -> int:
+def show_result(
+    record: dict[str, Any], lines: Sequence[str | Table], problems: Sequence[Problem], *, as_json: bool
+) -> int:
     """Print a result and give the exit code: 3 if something is missing from it, else 0."""
     incomplete = any(p.severity == "incomplete" for p in problems)
     if as_json:

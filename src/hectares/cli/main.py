@@ -28,7 +28,7 @@ def build_app() -> App:
         result_action="return_value",
     )
     for position, function in enumerate(commands.COMMANDS):
-        app.command(function, sort_key=position)
+        app.command(function, sort_key=position)  # type: ignore[call-overload]
     return app
 
 
@@ -61,7 +61,7 @@ def run(tokens: Sequence[str]) -> int:
 def _help_hint(tokens: Sequence[str]) -> str:
     names = {function.__name__ for function in commands.COMMANDS}
     command = next((t for t in tokens if t in names), "")
-    return " ".join(["hectares", command, "--help"]).replace("  ", " ")
+    return f"hectares {command} --help".replace("  ", " ")
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-
 _EVERYWHERE = Group("Everywhere", sort_key=99)
 
 

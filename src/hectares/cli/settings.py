@@ -48,7 +48,7 @@ def _read_file(path: Path, commands: Sequence[str]) -> dict[str, dict[str, Any]]
 def _values(tokens: Sequence[str], option: str) -> list[str]:
     found = []
     for i, token in enumerate(tokens):
-        if token == "--":
+        if token == "--":  # noqa: S105 - a word of the command line
             break
         if token == option and i + 1 < len(tokens):
             found.append(tokens[i + 1])

@@ -79,7 +79,11 @@ def show_demo(demo: Demo) -> tuple[dict[str, Any], list[str | Table]]:
     seconds = ", ".join(f"{name} {s:.0f} s" for name, s in demo.seconds.items())
     lines: list[str | Table] = [
         "",
-        table(("class", "IoU", "F1", "precision", "recall"), scores, title="Scores on the east, which training never saw"),
+        table(
+            ("class", "IoU", "F1", "precision", "recall"),
+            scores,
+            title="Scores on the east, which training never saw",
+        ),
         f"accuracy {overall['accuracy']:.3f}   mean IoU {overall['mean_iou']:.3f}   mean F1 {overall['mean_f1']:.3f}",
         "",
         table(("class", "mapped ha", "true ha", "difference %"), areas, title="Area on the ellipsoid"),
@@ -91,7 +95,9 @@ def show_demo(demo: Demo) -> tuple[dict[str, Any], list[str | Table]]:
     ]
     record = {
         "overall": overall,
-        "areas": [dict(zip(("class_name", "mapped_ha", "true_ha", "difference_percent"), a, strict=True)) for a in areas],
+        "areas": [
+            dict(zip(("class_name", "mapped_ha", "true_ha", "difference_percent"), a, strict=True)) for a in areas
+        ],
         "seconds": demo.seconds,
         "report": demo.report,
         "map": demo.class_map,

@@ -15,6 +15,11 @@ class ReportConfig:
     """Heading of the page; by default the name of the map."""
     picture_px: int = 1000
     """Longest side of the pictures of scene and map."""
+    rgb: str | None = None
+    """Bands of the scene shown as red, green and blue, by 1-based number or name: 4,3,2; by default by their names."""
+    max_zones: int = 60
+    """Zones listed on the page; the table of areas has them all."""
 
     def __post_init__(self) -> None:
         at_least(100, picture_px=self.picture_px)
+        at_least(1, max_zones=self.max_zones)

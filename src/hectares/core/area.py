@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hectares.core.grid import Grid, linear_unit_m, parse_crs
 from hectares.core.legend import IGNORE, Legend
 from hectares.core.window import Window
-from hectares.errors import GridError, GsdError
+from hectares.errors import GridError, GsdError, LegendError
 
 FloatArray = NDArray[np.float64]
 
@@ -75,10 +75,15 @@ def _row_areas(grid: Grid) -> FloatArray:
     unit = _angular_unit_rad(crs)
     t = grid.transform
     edges = (t.f + t.e * np.arange(grid.shape[0] + 1)) * unit
-    if np.abs(edges).max() > np.pi / 2 + 1e-9:
-        raise GridError(f"rows reach latitude {np.degrees(np.abs(edges).max()):.3f} degrees; the poles are at 90")
+    _refuse_beyond_poles(edges)
     edges = np.clip(edges, -np.pi / 2, np.pi / 2)
     return np.abs(np.diff(_zone_area(edges, a, e2))) * abs(t.a) * unit
+
+
+def _refuse_beyond_poles(lat: FloatArray) -> None:
+    farthest = np.abs(lat).max()
+    if farthest > np.pi / 2 + 1e-9:
+        raise GridError(f"rows reach latitude {np.degrees(farthest):.3f} degrees; the poles are at 90")
 
 
 def _zone_area(lat: FloatArray, a: float, e2: float) -> FloatArray:
@@ -90,7 +95,8 @@ def _zone_area(lat: FloatArray, a: float, e2: float) -> FloatArray:
     if e2 == 0:
         return a**2 * s
     e = np.sqrt(e2)
-    return a**2 * (1 - e2) / 2 * (s / (1 - e2 * s**2) + np.arctanh(e * s) / e)
+    area: FloatArray = a**2 * (1 - e2) / 2 * (s / (1 - e2 * s**2) + np.arctanh(e * s) / e)
+    return area
 
 
 def _smooth_areas(grid: Grid) -> FloatArray:
@@ -171,6 +177,7 @@ def _area_of_unit_square(crs_text: str, x: FloatArray, y: FloatArray) -> FloatAr
     a, e2 = _ellipsoid(crs)
     if crs.is_geographic:
         unit = _angular_unit_rad(crs)
+        _refuse_beyond_poles(y * unit)
         s2 = np.sin(y * unit) ** 2
         meridian, parallel = a * (1 - e2) / (1 - e2 * s2) ** 1.5, a / np.sqrt(1 - e2 * s2)
         return np.abs(meridian * parallel * np.cos(y * unit)) * unit**2
@@ -196,6 +203,8 @@ def _in_space(crs_text: str, x: FloatArray, y: FloatArray) -> FloatArray:
     """The point of the ellipsoid below (x, y), as geocentric coordinates in metres: (3, ...)."""
     transformer, a, e2 = _to_geographic(crs_text)
     lon, lat = transformer.transform(x, y, radians=True)
+    unknown = ~(np.isfinite(lon) & np.isfinite(lat))
+    lon, lat = np.where(unknown, np.nan, lon), np.where(unknown, np.nan, lat)  # outside the domain of the CRS
     s, c = np.sin(lat), np.cos(lat)
     parallel = a / np.sqrt(1 - e2 * s**2)
     return np.stack([parallel * c * np.cos(lon), parallel * c * np.sin(lon), parallel * (1 - e2) * s])
@@ -279,7 +288,12 @@ class AreaTally:
     def add(self, class_map: NDArray[np.uint8], area_m2: FloatArray) -> None:
         """Add class indices with the area of each pixel; both (h, w) or both flat."""
         flat = class_map.ravel()
-        self._pixels += np.bincount(flat, minlength=IGNORE + 1)
+        pixels = np.bincount(flat, minlength=IGNORE + 1)
+        outside = np.flatnonzero(pixels[len(self._legend) : IGNORE])
+        if outside.size:
+            largest = len(self._legend) + outside[-1]
+            raise LegendError(f"class index {largest} is outside a legend of {len(self._legend)} classes")
+        self._pixels += pixels
         self._area_m2 += np.bincount(flat, weights=area_m2.ravel(), minlength=IGNORE + 1)
 
     def table(self) -> AreaTable:
@@ -305,4 +319,3 @@ def map_area(class_map: NDArray[np.uint8], grid: Grid, legend: Legend) -> AreaTa
     tally = AreaTally(legend)
     tally.add(class_map, pixel_area(grid, grid.window))
     return tally.table()
-

@@ -125,7 +125,7 @@ def choose_bands(wanted: str | Sequence[str], available: Sequence[str]) -> tuple
 
 def _band_position(item: str, available: Sequence[str]) -> int:
     listed = ", ".join(f"{n} {name}" for n, name in enumerate(available, start=1))
-    if item.lstrip("-").isdigit():
+    if item.removeprefix("-").isdecimal():
         number = int(item)
         if number == 0:
             raise BandError(f"band 0 does not exist; bands are numbered from 1 ({listed})")

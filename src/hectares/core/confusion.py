@@ -58,8 +58,9 @@ class Confusion:
         return Confusion(self.counts + other.counts, self.unmapped + other.unmapped)
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, Confusion) and self.unmapped == other.unmapped
-        return same and np.array_equal(self.counts, other.counts)
+        if not isinstance(other, Confusion):
+            return NotImplemented
+        return self.unmapped == other.unmapped and np.array_equal(self.counts, other.counts)
 
     __hash__ = None  # type: ignore[assignment]  # holds an array
 
@@ -75,12 +76,12 @@ class Confusion:
     @property
     def reference_pixels(self) -> NDArray[np.int64]:
         """(K,) pixels of each class in the reference."""
-        return self.counts.sum(axis=1)
+        return np.asarray(self.counts.sum(axis=1))
 
     @property
     def predicted_pixels(self) -> NDArray[np.int64]:
         """(K,) pixels of each class in the prediction."""
-        return self.counts.sum(axis=0)
+        return np.asarray(self.counts.sum(axis=0))
 
     @property
     def iou(self) -> FloatArray:
@@ -145,7 +146,10 @@ class Confusion:
 def _ratio(part: FloatArray | float, whole: NDArray[np.generic] | float) -> FloatArray:
     """Divide, with NaN where the whole is zero."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
-    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole != 0)
+    quotient: FloatArray = np.divide(
+        part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole != 0
+    )
+    return quotient
 
 
 def _mean(scores: FloatArray) -> float:

@@ -10,7 +10,7 @@ from affine import Affine
 from pyproj.exceptions import CRSError
 
 from hectares.core.window import Window
-from hectares.errors import GridError
+from hectares.errors import GridError, GsdError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Grid:
     def __post_init__(self) -> None:
         if min(self.shape) < 1:
             raise GridError(f"a grid needs at least one pixel, got {self.shape[0]} x {self.shape[1]}")
-        if self.transform.determinant == 0:
+        if not 0 < abs(self.transform.determinant) < float("inf"):  # also refuses NaN
             raise GridError(f"the transform {tuple(self.transform)[:6]} maps pixels to a line, not to an area")
         if self.crs is not None:
             object.__setattr__(self, "crs", normalize_crs(self.crs))
@@ -82,8 +82,6 @@ class Grid:
         Nominal if the CRS is projected, on the ellipsoid at the centre if it is geographic.
         Raises GsdError if there is no georeference: there are no metres then.
         """
-        from hectares.errors import GsdError
-
         if self.crs is None:
             raise GsdError("this raster has no CRS, so its ground sampling distance is unknown; give it in metres")
         t = self.transform
@@ -96,8 +94,8 @@ class Grid:
         row, col = self.shape[0] / 2, self.shape[1] / 2
         center, below, right = t @ (col, row), t @ (col, row + 1), t @ (col + 1, row)
         return (
-            geod.line_length(*zip(center, below, strict=True)),
-            geod.line_length(*zip(center, right, strict=True)),
+            float(geod.line_length([center[0], below[0]], [center[1], below[1]])),
+            float(geod.line_length([center[0], right[0]], [center[1], right[1]])),
         )
 
     def crop(self, window: Window) -> Grid:

@@ -21,6 +21,8 @@ MAP_NODATA = 255
 MAX_CLASSES = 254
 """One index below IGNORE is kept free, to mark unknown colors while a label is read."""
 _UNKNOWN = 254
+_TABLE_CODES = 2**16
+"""Codes below this are looked up in a table."""
 
 Color = tuple[int, int, int]
 
@@ -84,6 +86,8 @@ class Legend:
         _refuse_repeats("code", [*self.source_codes, *self._ignored_codes])
         _refuse_repeats("map code", [c.code for c in self.classes])
         _refuse_repeats("color", [*(c.color for c in self.classes), *self.ignore_colors])
+        if self.color_coded and self.codes != tuple(range(1, len(self) + 1)):
+            raise LegendError("a legend by color numbers its classes from 1, as its file gives no codes")
 
     @classmethod
     def of(cls, names: Mapping[int, str], *, nodata: int | None = None) -> Legend:
@@ -133,12 +137,16 @@ class Legend:
         whole = _whole_numbers(codes)
         lookup = dict(zip(self.source_codes, range(len(self)), strict=True))
         lookup |= dict.fromkeys(self._ignored_codes, IGNORE)
-        low, high = min(lookup), max(lookup)
-        table = np.full(high - low + 1, -1, np.int16)
-        table[np.array(list(lookup)) - low] = list(lookup.values())
-        outside = (whole < low) | (whole > high)
-        indices = table[np.where(outside, low, whole).astype(np.int64) - low]
-        unknown = outside | (indices < 0)
+        near = {code: index for code, index in lookup.items() if 0 <= code < _TABLE_CODES}
+        table = np.full(max(near, default=0) + 1, -1, np.int16)
+        table[list(near)] = list(near.values())
+        outside = (whole < 0) | (whole >= len(table))
+        indices = table[np.where(outside, np.zeros((), whole.dtype), whole).astype(np.intp)]
+        indices[outside] = -1
+        if outside.any():  # codes such as -9999 or 2^31 - 1, too far away for a table
+            for code in lookup.keys() - near.keys():
+                indices[whole == code] = lookup[code]
+        unknown = indices < 0
         if unknown.any():
             raise LegendError(self._unknown_codes(whole[unknown]))
         return indices.astype(np.uint8)
@@ -179,6 +187,8 @@ class Legend:
         `nearest` also accepts colors whose largest channel difference to a legend color is at most that.
         Raises LegendError naming the commonest unknown colors, their counts and first pixel.
         """
+        if rgb.dtype != np.uint8:
+            raise LegendError(f"colors are of type {rgb.dtype}; color-coded labels have 8 bits a channel")
         indices = np.empty(rgb.shape[1:], np.uint8)
         table = self._color_table
         for start in range(0, rgb.shape[1], 64):  # blocks that stay in the processor's cache
@@ -220,10 +230,12 @@ class Legend:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the legend as the content of a legend file."""
+        """Give the legend as the content of a legend file; without codes if the source knows only colors."""
         classes = []
         for c in self.classes:
             entry: dict[str, Any] = {"code": c.code, "name": c.name, "color": hex_color(c.color)}
+            if self.color_coded:
+                del entry["code"]
             if c.source_code is not None:
                 entry["source_code"] = c.source_code
             classes.append(entry)
@@ -252,8 +264,8 @@ class Legend:
         classes = tuple(_class_from_json(i, entry) for i, entry in enumerate(entries))
         return cls(
             renumber(classes),
-            nodata=_code(content.get("nodata"), "nodata"),
-            also_ignore=tuple(int(code) for code in content.get("ignore", ())),
+            nodata=None if content.get("nodata") is None else _code(content["nodata"], "nodata"),
+            also_ignore=tuple(_code(code, f"ignore[{i}]") for i, code in enumerate(content.get("ignore", ()))),
             ignore_colors=tuple(parse_color(c) for c in content.get("ignore_colors", ())),
             color_coded=not coded,
         )
@@ -269,31 +281,44 @@ class _SourceClass:
     code: int
     name: str
     color: Color
+    map_code: int | None = None
+    """The number in maps, where the source gives one beside its own."""
 
 
 def renumber(classes: Iterable[_SourceClass]) -> tuple[LandClass, ...]:
     """Keep codes of 0 to 254; if any lies outside, number all from 1 and keep the source's code beside it."""
     listed = list(classes)
+    if any(c.map_code is not None for c in listed):
+        return tuple(
+            LandClass(c.code, c.name, c.color) if c.map_code is None else LandClass(c.map_code, c.name, c.color, c.code)
+            for c in listed
+        )
     if all(0 <= c.code < IGNORE for c in listed):
         return tuple(LandClass(c.code, c.name, c.color) for c in listed)
     return tuple(LandClass(i, c.name, c.color, c.code) for i, c in enumerate(listed, start=1))
 
 
 def _class_from_json(index: int, entry: object) -> _SourceClass:
+    where = f"classes[{index}]"
     if not isinstance(entry, Mapping):
-        raise LegendError(f"classes[{index}] is {entry!r}; expected {{code, name, color}}")
-    _refuse_unknown_keys(f"classes[{index}]", entry, {"code", "name", "color", "source_code"})
-    name = str(entry.get("name", "")).strip()
-    if not name:
-        raise LegendError(f"classes[{index}] has no name")
-    color = parse_color(entry["color"]) if entry.get("color") is not None else default_color(index)
-    code = _code(entry.get("source_code", entry.get("code", index + 1)), f"classes[{index}].code")
-    assert code is not None
-    return _SourceClass(code, name, color)
+        raise LegendError(f"{where} is {entry!r}; expected {{code, name, color}}")
+    _refuse_unknown_keys(where, entry, {"code", "name", "color", "source_code"})
+    name, color = entry.get("name", ""), entry.get("color", default_color(index))
+    if isinstance(name, bool):
+        raise LegendError(f"{where}.name is {name}: YAML reads yes, no, on and off so; put the name in quotes")
+    if not str(name).strip():
+        raise LegendError(f"{where} has no name")
+    if color is None:
+        raise LegendError(f"{where}.color is empty: in YAML a # begins a comment; put the color in quotes")
+    code = _code(entry.get("code", index + 1), f"{where}.code")
+    if "source_code" not in entry:
+        return _SourceClass(code, str(name).strip(), parse_color(color))
+    source_code = _code(entry["source_code"], f"{where}.source_code")
+    return _SourceClass(source_code, str(name).strip(), parse_color(color), code)
 
 
-def _code(value: object, where: str) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+def _code(value: object, where: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise LegendError(f"{where} is {value!r}; expected a whole number")
 
@@ -346,7 +371,7 @@ def _whole_numbers(codes: NDArray[Any]) -> NDArray[Any]:
         return codes
     if codes.dtype.kind == "b":
         return codes.astype(np.uint8)
-    if codes.dtype.kind == "f" and np.isfinite(codes).all() and (codes == np.rint(codes)).all():
+    if codes.dtype.kind == "f" and (np.abs(codes) < 2.0**53).all() and (codes == np.rint(codes)).all():
         return codes.astype(np.int64)
     raise LegendError(f"labels are {codes.dtype} with values that are no whole numbers; labels hold class codes")
 

@@ -30,7 +30,7 @@ def split_groups(groups: Sequence[str], fractions: Mapping[str, float], seed: in
             f"{len(names)} group(s) cannot fill {len(wanted)} splits ({', '.join(wanted)}); "
             "use --split block to cut scenes into blocks, or name the split of each scene in a CSV"
         )
-    sizes = {name: 0 for name in names}
+    sizes = dict.fromkeys(names, 0)
     for group in groups:
         sizes[group] += 1
     np.random.default_rng(seed).shuffle(names)

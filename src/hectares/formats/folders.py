@@ -19,7 +19,14 @@ from hectares.monitor import Monitor, Problem
 IMAGE_FOLDERS = ("images", "image", "img", "imgs", "img_dir", "sat")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "ann", "anns", "ann_dir", "annotations", "gt")
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
-_SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
 _SHOWN = 5
 
 

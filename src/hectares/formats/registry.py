@@ -17,9 +17,7 @@ from hectares.monitor import Monitor
 class FormatReader(Protocol):
     """Reads a layout: what is where, not the pixels."""
 
-    def __call__(
-        self, source: Path, *, legend: Legend | None, allow_unmatched: bool, monitor: Monitor
-    ) -> Catalog:
+    def __call__(self, source: Path, *, legend: Legend | None, allow_unmatched: bool, monitor: Monitor) -> Catalog:
         """Give the catalog of a source. Raises CatalogError or LegendError saying what does not fit."""
 
 

@@ -72,13 +72,9 @@ class Canvas:
         x = (np.arange(cols.start, cols.stop, dtype=np.float32) + 0.5) * self.gsd_m
         return x[None, :], y[:, None]
 
-    def rasterize(
-        self, geometries: Iterable[shapely.Geometry], *, all_touched: bool = False
-    ) -> NDArray[np.int32]:
+    def rasterize(self, geometries: Iterable[shapely.Geometry], *, all_touched: bool = False) -> NDArray[np.int32]:
         """Return (H, W) the 1-based index of the last geometry on each pixel, else 0."""
-        shapes = [
-            (geometry, index) for index, geometry in enumerate(geometries, start=1) if not geometry.is_empty
-        ]
+        shapes = [(geometry, index) for index, geometry in enumerate(geometries, start=1) if not geometry.is_empty]
         burned = np.zeros(self.shape, np.int32)
         if shapes:
             rasterio.features.rasterize(

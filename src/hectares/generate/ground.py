@@ -56,15 +56,12 @@ class Patch:
     level_m: float = 0.0  # of the terrain: pits below, heaps above 0
 
 
-def paint_ground(
-    canvas: Canvas, patches: list[Patch], textures: Textures, rng: np.random.Generator
-) -> FloatArray:
+def paint_ground(canvas: Canvas, patches: list[Patch], textures: Textures, rng: np.random.Generator) -> FloatArray:
     """Paint patches, later ones on top, and return (H, W) their trees per hectare."""
     index = canvas.rasterize(patch.polygon for patch in patches) - 1
     covers = [patch.cover for patch in patches]
     table = {
-        name: np.array([getattr(cover, name) for cover in covers], np.float32)
-        for name in Cover.__dataclass_fields__
+        name: np.array([getattr(cover, name) for cover in covers], np.float32) for name in Cover.__dataclass_fields__
     }
     passes = rng.standard_normal(_PASS_TABLE, dtype=np.float32)
     for top in range(0, canvas.shape[0], _STRIP_ROWS):

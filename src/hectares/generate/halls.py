@@ -122,9 +122,7 @@ def church(rng: np.random.Generator, lot: Lot) -> list[Building]:
     """Return a church in the middle of its square: a nave and a tall tower."""
     center, angle = lot.polygon.centroid, float(rng.uniform(-0.2, 0.2))  # the choir points east
     nave = Wing(center.x, center.y, angle, 14.0, 6.5)
-    transept = Wing(
-        center.x + 5.0 * np.cos(angle), center.y + 5.0 * np.sin(angle), angle + np.pi / 2, 10.5, 4.5
-    )
+    transept = Wing(center.x + 5.0 * np.cos(angle), center.y + 5.0 * np.sin(angle), angle + np.pi / 2, 10.5, 4.5)
     tower = Wing(center.x - 16.5 * np.cos(angle), center.y - 16.5 * np.sin(angle), angle, 3.8, 3.8)
     if not lot.polygon.contains(nave.outline.union(tower.outline)):
         return []

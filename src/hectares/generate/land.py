@@ -19,36 +19,22 @@ from hectares.generate.subdivision import long_axis, polygons_of, subdivide
 if TYPE_CHECKING:
     from hectares.generate.settlement import Settlement
 
-BANK = Cover(
-    Code.GRASS, spectra.MEADOW, spectra.MEADOW_PALE, mottle=0.3, blotch=0.25, grain=0.1, trees_per_ha=95
-)
+BANK = Cover(Code.GRASS, spectra.MEADOW, spectra.MEADOW_PALE, mottle=0.3, blotch=0.25, grain=0.1, trees_per_ha=95)
 _WILD = replace(BANK, trees_per_ha=14)
 _LAWN = Cover(Code.GRASS, spectra.LAWN, spectra.LAWN_DRY, 0.25, mottle=0.22, blotch=0.12, grain=0.06)
 _PARK = replace(_LAWN, trees_per_ha=75, blotch=0.1)
-_GARDEN = Cover(
-    Code.GRASS, spectra.LAWN, spectra.LAWN_DRY, 0.3, mottle=0.3, blotch=0.3, grain=0.1, trees_per_ha=62
-)
-_FOREST = Cover(
-    Code.TREE, spectra.FOREST_FLOOR, spectra.LEAF_DARK, 0.3, blotch=0.3, grain=0.12, trees_per_ha=420
-)
+_GARDEN = Cover(Code.GRASS, spectra.LAWN, spectra.LAWN_DRY, 0.3, mottle=0.3, blotch=0.3, grain=0.1, trees_per_ha=62)
+_FOREST = Cover(Code.TREE, spectra.FOREST_FLOOR, spectra.LEAF_DARK, 0.3, blotch=0.3, grain=0.12, trees_per_ha=420)
 _SANDBANK = Cover(Code.BARE, spectra.SAND, spectra.GRAVEL_GRAY, 0.45, mottle=0.35, blotch=0.4, grain=0.07)
 _GRAVEL = Cover(Code.BARE, spectra.GRAVEL, spectra.GRAVEL_GRAY, 0.45, mottle=0.4, blotch=0.3, grain=0.06)
 _SOIL = Cover(Code.BARE, spectra.SOIL_LIGHT, spectra.SOIL_DARK, 0.35, mottle=0.35, blotch=0.25, grain=0.08)
-_RED_SOIL = replace(
-    _SOIL, base=spectra.SOIL_RED, alt=spectra.SOIL_LIGHT, alt_share=0.2, mottle=0.2, blotch=0.1
-)
+_RED_SOIL = replace(_SOIL, base=spectra.SOIL_RED, alt=spectra.SOIL_LIGHT, alt_share=0.2, mottle=0.2, blotch=0.1)
 _ROCK = Cover(Code.BARE, spectra.ROCK, spectra.SOIL_LIGHT, 0.4, mottle=0.45, blotch=0.5, grain=0.11)
 _RUBBLE = replace(_ROCK, alt=spectra.GRAVEL_GRAY, alt_share=0.6)
-_CONCRETE_YARD = Cover(
-    Code.ROAD, spectra.CONCRETE, spectra.ASPHALT_OLD, 0.5, mottle=0.3, blotch=0.1, grain=0.04
-)
-_WORN_YARD = Cover(
-    Code.ROAD, spectra.ASPHALT_OLD, spectra.GRAVEL_GRAY, 0.4, mottle=0.4, blotch=0.15, grain=0.05
-)
+_CONCRETE_YARD = Cover(Code.ROAD, spectra.CONCRETE, spectra.ASPHALT_OLD, 0.5, mottle=0.3, blotch=0.1, grain=0.04)
+_WORN_YARD = Cover(Code.ROAD, spectra.ASPHALT_OLD, spectra.GRAVEL_GRAY, 0.4, mottle=0.4, blotch=0.15, grain=0.05)
 _COURT = Cover(Code.ROAD, spectra.PAVERS, spectra.ASPHALT_OLD, 0.35, mottle=0.3, blotch=0.15, grain=0.06)
-_WATER = Cover(
-    Code.WATER, spectra.WATER_DEEP, spectra.WATER_SHALLOW, 0.3, mottle=0.16, blotch=0.05, grain=0.04
-)
+_WATER = Cover(Code.WATER, spectra.WATER_DEEP, spectra.WATER_SHALLOW, 0.3, mottle=0.16, blotch=0.05, grain=0.04)
 _POND = Cover(Code.WATER, spectra.POND, spectra.WATER_SHALLOW, 0.15, mottle=0.12, grain=0.03)
 
 # Crops and tilled land in mid-season, with how common they are. The row angle
@@ -165,9 +151,7 @@ def _field(rng: np.random.Generator, polygon: shapely.Polygon) -> list[Patch]:
     center = polygon.minimum_rotated_rectangle.centroid
     axis = np.array([np.cos(direction), np.sin(direction)]) * (length / 2 - depth_m)
     core = inside.intersection(
-        shapely.LineString([center.coords[0] - axis, center.coords[0] + axis]).buffer(
-            length, cap_style="flat"
-        )
+        shapely.LineString([center.coords[0] - axis, center.coords[0] + axis]).buffer(length, cap_style="flat")
     )
     return [Patch(inside, headland), Patch(core, along)]
 
@@ -327,9 +311,7 @@ def _quarry(rng: np.random.Generator, polygon: shapely.Polygon) -> list[Patch]:
     for depth, cover in enumerate(covers):
         radius = width * (0.47 - 0.075 * depth)
         shift = 0.035 * width * depth
-        ragged = _blob(
-            rng, x + shift * np.cos(face), y + shift * np.sin(face), radius, flatness=0.82, roughness=1.5
-        )
+        ragged = _blob(rng, x + shift * np.cos(face), y + shift * np.sin(face), radius, flatness=0.82, roughness=1.5)
         bench = bench.buffer(-2.5).intersection(ragged)
         if bench.is_empty:
             break
@@ -345,9 +327,7 @@ def _wood(rng: np.random.Generator, polygon: shapely.Polygon) -> list[Patch]:
     heart = polygon.buffer(-13.0)
     rims = [part.exterior for part in polygons_of(heart)]
     lobes = [
-        rim.interpolate(at).buffer(rng.uniform(4.0, 12.0))
-        for rim in rims
-        for at in np.arange(0.0, rim.length, 7.0)
+        rim.interpolate(at).buffer(rng.uniform(4.0, 12.0)) for rim in rims for at in np.arange(0.0, rim.length, 7.0)
     ]
     forest = shapely.union_all([heart, *lobes]).intersection(polygon)
     return [Patch(polygon, replace(_WILD, trees_per_ha=55)), Patch(forest, _FOREST)]

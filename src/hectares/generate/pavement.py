@@ -28,11 +28,7 @@ def paint_roads(canvas: Canvas, plan: Plan, textures: Textures, rng: np.random.G
     """Paint sidewalks, carriageways, repairs and markings of all roads."""
     for_surface, for_passes = rng.spawn(2)
     surfaces = [_surface(for_surface, road) for road in plan.roads]
-    patches = [
-        Patch(road.corridor, _sidewalk(for_surface))
-        for road in plan.roads
-        if road.kind in {"street", "alley"}
-    ]
+    patches = [Patch(road.corridor, _sidewalk(for_surface)) for road in plan.roads if road.kind in {"street", "alley"}]
     patches += [Patch(road.carriageway, cover) for road, cover in zip(plan.roads, surfaces, strict=True)]
     patches += _worn_lanes(plan.roads, surfaces)
     patches += _repairs(for_surface, plan.roads)
@@ -69,9 +65,7 @@ def _worn_lanes(roads: tuple[Road, ...], surfaces: list[Cover]) -> list[Patch]:
             dark = np.array(cover.base) * 0.88
             red, green, blue, nir = dark.tolist()
             oil = Cover(Code.ROAD, (red, green, blue, nir), cover.alt, 0.1, mottle=0.1, grain=0.03)
-            patches += [
-                Patch(road.line.offset_curve(side * road.width_m / 4).buffer(0.8), oil) for side in (-1, 1)
-            ]
+            patches += [Patch(road.line.offset_curve(side * road.width_m / 4).buffer(0.8), oil) for side in (-1, 1)]
     return patches
 
 
@@ -89,9 +83,7 @@ def _repairs(rng: np.random.Generator, roads: tuple[Road, ...]) -> list[Patch]:
                 continue
             lane = piece.offset_curve(side).buffer(road.width_m / 4, cap_style="flat")
             fresh = spectra.ASPHALT_NEW if rng.random() < 0.65 else spectra.ASPHALT_OLD
-            patches.append(
-                Patch(lane, Cover(Code.ROAD, fresh, spectra.ASPHALT_OLD, 0.25, mottle=0.1, grain=0.04))
-            )
+            patches.append(Patch(lane, Cover(Code.ROAD, fresh, spectra.ASPHALT_OLD, 0.25, mottle=0.1, grain=0.04)))
     return patches
 
 
@@ -117,18 +109,14 @@ def _mark_lanes(canvas: Canvas, roads: tuple[Road, ...], textures: Textures) -> 
     for road in roads:
         if road.kind != "main":
             continue
-        dashes += [
-            shapely.ops.substring(road.line, at, at + 4.0) for at in np.arange(0.0, road.line.length, 10.0)
-        ]
+        dashes += [shapely.ops.substring(road.line, at, at + 4.0) for at in np.arange(0.0, road.line.length, 10.0)]
         edges += [road.line.offset_curve(side * (road.width_m / 2 - 0.6)) for side in (-1, 1)]
     faded = np.clip(0.75 + 0.25 * textures.large, 0.25, 1.0)
     _tint(canvas, canvas.rasterize(edges) > 0, spectra.MARKING, 0.35 * faded)
     _tint(canvas, canvas.rasterize(dashes) > 0, spectra.MARKING, 0.6 * faded)
 
 
-def _tint(
-    canvas: Canvas, where: NDArray[np.bool_], spectrum: Spectrum, strength: float | NDArray[np.float32]
-) -> None:
+def _tint(canvas: Canvas, where: NDArray[np.bool_], spectrum: Spectrum, strength: float | NDArray[np.float32]) -> None:
     """Blend a color into the pixels of a mask, without a change of label."""
     weight = np.broadcast_to(np.asarray(strength, np.float32), canvas.shape)[where]
     for band, value in enumerate(spectrum):

@@ -93,10 +93,7 @@ def draw_plan(rng: np.random.Generator, extent: Extent) -> Plan:
     roads = (*inner_roads, *side_roads, *main_roads)
     taken = shapely.union_all([road.corridor for road in roads])
     lots = [
-        Lot(part, use)
-        for piece, use in pieces
-        for part in polygons_of(piece.difference(taken))
-        if part.area > 40.0
+        Lot(part, use) for piece, use in pieces for part in polygons_of(piece.difference(taken)) if part.area > 40.0
     ]
     old_town = shapely.union_all([lot.polygon for lot in lots if lot.use is Use.OLD_TOWN])
     return Plan(
@@ -226,8 +223,6 @@ def _draw_pond(rng: np.random.Generator, lots: list[Lot]) -> shapely.Polygon:
     radius = np.full_like(angle, 0.25 * width)
     for wave in (2, 3, 4, 5, 7):
         radius *= 1 + rng.normal(0, 0.30 / wave**0.6) * np.cos(wave * angle + rng.uniform(0, 6.28))
-    blob = shapely.Polygon(
-        np.stack([center.x + radius * np.cos(angle), center.y + radius * np.sin(angle)], axis=1)
-    )
+    blob = shapely.Polygon(np.stack([center.x + radius * np.cos(angle), center.y + radius * np.sin(angle)], axis=1))
     parts = polygons_of(blob.intersection(home.buffer(-6.0)))
     return max(parts, key=lambda part: float(part.area)) if parts else shapely.Polygon()

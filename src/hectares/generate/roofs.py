@@ -102,9 +102,7 @@ def pick_roof(rng: np.random.Generator, palette: tuple[tuple[float, Spectrum], .
     return red, green, blue, nir
 
 
-def paint_building(
-    canvas: Canvas, building: Building, sun: Sun, textures: Textures, rng: np.random.Generator
-) -> None:
+def paint_building(canvas: Canvas, building: Building, sun: Sun, textures: Textures, rng: np.random.Generator) -> None:
     """Paint one building: label, roof color, height and how the sun falls on it."""
     main = building.wings[0]
     reach = max(float(np.hypot(w.x_m - main.x_m, w.y_m - main.y_m)) + w.reach_m for w in building.wings)
@@ -220,9 +218,7 @@ def _add_fittings(
             _fill(color, _rectangle(u, v, center, (0.5, 0.6)), glass, 1.2)
 
 
-def _add_chimney(
-    rng: np.random.Generator, wing: Wing, x: FloatArray, y: FloatArray, color: FloatArray
-) -> FloatArray:
+def _add_chimney(rng: np.random.Generator, wing: Wing, x: FloatArray, y: FloatArray, color: FloatArray) -> FloatArray:
     """Add a chimney beside the ridge and return its height (h, w) above the roof."""
     u, v = wing.local(x, y)
     center = rng.uniform(-0.6, 0.6) * wing.half_length_m, rng.choice([-0.6, 0.6])

@@ -150,9 +150,7 @@ def _beside(
         rear = wing.half_width_m + rng.uniform(6.0, 16.0)
         settlement.hedges.append(shapely.LineString([side.place(edge, curb + 1.0), side.place(edge, rear)]))
     if rng.random() < 0.35:
-        front = shapely.LineString(
-            [side.place(-wing.half_length_m, curb + 0.8), side.place(beside - 2.5, curb + 0.8)]
-        )
+        front = shapely.LineString([side.place(-wing.half_length_m, curb + 0.8), side.place(beside - 2.5, curb + 0.8)])
         settlement.hedges.append(front)
     if rng.random() > 0.4:
         return None
@@ -188,9 +186,7 @@ def _house(rng: np.random.Generator, wing: Wing, style: _Style, material: Spectr
     form: RoofForm = "hip" if rng.random() < 0.2 and style.gap > 1.0 else "gable"
     solar = bool(rng.random() < 0.14)
     if rng.random() < style.flat_share:
-        return Building(
-            (wing,), "flat", eaves + 2.0, 0.0, pick_roof(rng, FLAT), solar=solar, clutter_per_m2=0.012
-        )
+        return Building((wing,), "flat", eaves + 2.0, 0.0, pick_roof(rng, FLAT), solar=solar, clutter_per_m2=0.012)
     wings: tuple[Wing, ...] = (wing,)
     if rng.random() < style.ell_share:
         wings = (wing, _rear_wing(rng, wing))

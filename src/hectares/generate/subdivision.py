@@ -13,9 +13,7 @@ _SLIVER_SHARE = 0.02
 def polygons_of(geometry: shapely.Geometry) -> list[shapely.Polygon]:
     """Return the polygons that a geometry is made of, without points and lines."""
     return [
-        part
-        for part in shapely.get_parts(geometry).tolist()
-        if isinstance(part, shapely.Polygon) and not part.is_empty
+        part for part in shapely.get_parts(geometry).tolist() if isinstance(part, shapely.Polygon) and not part.is_empty
     ]
 
 
@@ -40,9 +38,7 @@ def _cut_line(rng: np.random.Generator, polygon: shapely.Polygon, sag: float) ->
     skew = rng.normal(0.0, 0.06)
     bend = rng.uniform(-sag, sag) * width
     t = np.linspace(-0.75, 0.75, 13)[:, None]
-    return shapely.LineString(
-        middle + across * t * width + along * (skew * t * width + bend * (1 - 4 * t**2))
-    )
+    return shapely.LineString(middle + across * t * width + along * (skew * t * width + bend * (1 - 4 * t**2)))
 
 
 def subdivide(
@@ -71,11 +67,7 @@ def subdivide(
             pieces.append(piece)
             continue
         line = _cut_line(rng, piece, sag)
-        parts = [
-            part
-            for part in polygons_of(shapely.ops.split(piece, line))
-            if part.area > _SLIVER_SHARE * piece.area
-        ]
+        parts = [part for part in polygons_of(shapely.ops.split(piece, line)) if part.area > _SLIVER_SHARE * piece.area]
         if len(parts) < 2:
             pieces.append(piece)
             continue

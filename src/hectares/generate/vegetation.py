@@ -140,9 +140,7 @@ def _orchard(rng: np.random.Generator, lot: Lot) -> Trees:
     reach = max(max_x - min_x, max_y - min_y)
     angle = rng.uniform(0, np.pi)
     u, v = (grid.ravel() for grid in np.mgrid[-reach:reach:6.5, -reach:reach:8.0])
-    stems = center + np.stack(
-        [u * np.cos(angle) - v * np.sin(angle), u * np.sin(angle) + v * np.cos(angle)], axis=1
-    )
+    stems = center + np.stack([u * np.cos(angle) - v * np.sin(angle), u * np.sin(angle) + v * np.cos(angle)], axis=1)
     stems += rng.normal(0, 0.3, stems.shape)
     inside = shapely.contains_xy(lot.polygon.buffer(-4.0), stems) & (rng.random(len(stems)) > 0.08)
     count = int(inside.sum())
@@ -165,9 +163,7 @@ def paint_trees(canvas: Canvas, trees: Trees, sun: Sun, rng: np.random.Generator
         conifer = bool(trees.species[i] == _CONIFER)
         key = int(radii_px[i]), conifer
         if key not in library:
-            library[key] = [
-                _draw_crown(child, key[0], sun, conifer=conifer) for child in for_library.spawn(_VARIANTS)
-            ]
+            library[key] = [_draw_crown(child, key[0], sun, conifer=conifer) for child in for_library.spawn(_VARIANTS)]
         _stamp(canvas, library[key][variants[i]], trees.stems_m[i], float(heights[i]), colors[i])
 
 
@@ -198,9 +194,7 @@ def _draw_crown(rng: np.random.Generator, radius_px: int, sun: Sun, *, conifer: 
     )
 
 
-def _stamp(
-    canvas: Canvas, crown: _Crown, stem_m: NDArray[np.float64], height_m: float, color: FloatArray
-) -> None:
+def _stamp(canvas: Canvas, crown: _Crown, stem_m: NDArray[np.float64], height_m: float, color: FloatArray) -> None:
     """Paint one crown around its stem where it stands above what is there."""
     reach = crown.inside.shape[0] // 2
     col, row = (int(value) for value in stem_m / canvas.gsd_m)

@@ -73,11 +73,11 @@ def read_json(path: Path) -> Any:  # JSON is what it is
         raise InputError(f"{path}: is nested too deeply to be one of our files") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: is not valid JSON ({error.msg})") from error
-    except _Refused as error:
+    except _RefusedError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-class _Refused(ValueError):
+class _RefusedError(ValueError):
     pass
 
 
@@ -85,13 +85,13 @@ def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     record: dict[str, Any] = {}
     for key, value in pairs:
         if key in record:
-            raise _Refused(f"the key {key!r} stands twice in one object")
+            raise _RefusedError(f"the key {key!r} stands twice in one object")
         record[key] = value
     return record
 
 
 def _refuse_constant(name: str) -> None:
-    raise _Refused(f"holds {name}, which JSON does not have")
+    raise _RefusedError(f"holds {name}, which JSON does not have")
 
 
 def write_json(path: str | Path, content: object, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:

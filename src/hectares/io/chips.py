@@ -47,8 +47,11 @@ class ArrayAppender:
         self._write_header()
 
     def _write_header(self) -> None:
-        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False}
-        header["shape"] = (self._count, *self._shape)
+        header: dict[str, Any] = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._count, *self._shape),
+        }
         np.lib.format.write_array_header_1_0(self._file, header)
 
     def append(self, item: NDArray[Any]) -> None:
@@ -126,7 +129,17 @@ class ChipRecord:
     def row(self) -> tuple[object, ...]:
         """The cells of the line."""
         w = self.window
-        return self.split, self.number, self.scene, w.row, w.col, w.height, w.width, self.group, self.labelled_px
+        return (
+            self.split,
+            self.number,
+            self.scene,
+            w.row,
+            w.col,
+            w.height,
+            w.width,
+            self.group,
+            self.labelled_px,
+        )
 
 
 @dataclass(frozen=True)
@@ -166,8 +179,7 @@ class ChipStore:
             raise ArtefactError(f"{self.folder}: has no chips in the split {split!r}; it has {filled}")
         folder = self.folder / split
         images, valid, labels = (
-            np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in ("images", "valid", "labels")
+            np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("images", "valid", "labels")
         )
         return ChipArrays(images, valid, labels)
 

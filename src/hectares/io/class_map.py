@@ -52,8 +52,8 @@ def save_class_map(
     with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_CACHEMAX=256, GDAL_TIFF_INTERNAL_MASK="YES"):
         written = _write_plain(plain, strips, grid, legend, provenance)
         rasterio.shutil.copy(
-            plain, cog, driver="COG", compress="DEFLATE", level="6", blocksize=str(BLOCK_PX), overview_resampling="MODE",
-            bigtiff="YES" if grid.window.pixels > _BIG_BYTES else "IF_SAFER", num_threads="ALL_CPUS",
+            plain, cog, driver="COG", compress="DEFLATE", level="6", blocksize=str(BLOCK_PX), num_threads="ALL_CPUS",
+            overview_resampling="MODE", bigtiff="YES" if grid.window.pixels > _BIG_BYTES else "IF_SAFER",
         )  # fmt: skip
         plain.unlink()
         if _digest_file(cog) != written:

@@ -49,7 +49,8 @@ class Journal:
             return
         if earlier is not None and not overwrite:
             raise ArtefactError(
-                f"{target}: an unfinished run of another configuration lies here ({difference(earlier, self._header)}); "
+                f"{target}: an unfinished run of another configuration lies here "
+                f"({difference(earlier, self._header)}); "
                 "give --overwrite to discard it, or repeat the earlier command to finish it"
             )
         shutil.rmtree(self.folder)
@@ -100,4 +101,3 @@ def difference(earlier: Any, now: Any, path: str = "") -> str:  # JSON is what i
             if earlier.get(key) != now.get(key):
                 return difference(earlier.get(key), now.get(key), f"{path}.{key}".strip("."))
     return f"{path} was {earlier!r}, is {now!r}"
-

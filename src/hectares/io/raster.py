@@ -7,6 +7,7 @@ mask computed from every source of validity there is.
 
 from __future__ import annotations
 
+import re
 import stat
 import threading
 import warnings
@@ -46,6 +47,8 @@ _GDAL_OPTIONS = {
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # with it, a cut PNG reads as unwritten memory without an error
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # a cut JPEG is an error, not gray
 }
+_NOT_A_PATH = re.compile(r"/vsi|<|[a-z+]+://|[A-Z][A-Z0-9_]+:", re.ASCII)
+"""What GDAL would take for something else than a file: a URL, a virtual file, inline XML, DRIVER:name."""
 _open_lock = threading.Lock()  # warnings.catch_warnings is not thread-safe
 
 COLOR_NAMES = {
@@ -107,9 +110,8 @@ def open_raster(
 def local_file(path: str | Path) -> Path:
     """Give the path of a regular local file, or raise RasterError saying what it is instead."""
     text = str(path)
-    if "://" in text or text.startswith(("/vsi", "<")) or (":" in text and text.split(":", 1)[0].isupper()):
-        if not Path(text).exists():
-            raise RasterError(f"{text[:120]}: only local files are read; download it first")
+    if _NOT_A_PATH.match(text) and not Path(text).exists():
+        raise RasterError(f"{text[:120]}: only local files are read; download it first")
     path = Path(path)
     try:
         mode = path.stat().st_mode
@@ -204,9 +206,7 @@ class RasterFile:
         """Read a window, which may reach beyond the scene."""
         inside = window & self.grid.window
         if not inside.pixels:
-            return Chip(
-                np.zeros((len(self._selected), *window.shape), self.dtype), np.zeros(window.shape, np.bool_)
-            )
+            return Chip(np.zeros((len(self._selected), *window.shape), self.dtype), np.zeros(window.shape, np.bool_))
         with rasterio.Env(**_GDAL_OPTIONS):
             try:
                 chip = self._read_inside(inside)
@@ -262,9 +262,7 @@ class RasterFile:
             image = np.where(valid, image, np.zeros((), image.dtype))
         return Chip(image, valid)
 
-    def _valid(
-        self, dataset: rasterio.DatasetReader, area: RioWindow, raw: NDArray[Any]
-    ) -> NDArray[np.bool_]:
+    def _valid(self, dataset: rasterio.DatasetReader, area: RioWindow, raw: NDArray[Any]) -> NDArray[np.bool_]:
         valid = np.ones(raw.shape[1:], np.bool_)
         if self.facts.has_alpha or self.facts.has_mask:
             valid &= dataset.read_masks(1, window=area) != 0

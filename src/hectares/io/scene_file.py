@@ -17,16 +17,21 @@ _COLORS = {"red": ColorInterp.red, "green": ColorInterp.green, "blue": ColorInte
 
 
 def write_scene(
-    path: str | Path, image: NDArray[Any], grid: Grid, bands: tuple[str, ...], *, nodata: float | None, overwrite: bool
+    path: str | Path,
+    image: NDArray[Any],
+    grid: Grid,
+    bands: tuple[str, ...],
+    *,
+    nodata: float | None,
+    overwrite: bool,
 ) -> None:
     """Write an image (C, H, W) with band names, complete or not at all."""
     height, width = grid.shape
-    with staged_file(path, overwrite=overwrite) as work, rasterio.Env(GDAL_PAM_ENABLED="NO"):
-        with rasterio.open(
-            work, "w", driver="GTiff", dtype=image.dtype, count=len(bands), height=height, width=width, nodata=nodata,
-            crs=grid.crs, transform=grid.transform, tiled=True, blockxsize=256, blockysize=256, compress="DEFLATE",
-            predictor=2 if np.issubdtype(image.dtype, np.integer) else 1, photometric="MINISBLACK",
-        ) as dataset:  # fmt: skip
-            dataset.write(image)
-            dataset.descriptions = bands
-            dataset.colorinterp = [_COLORS.get(name, ColorInterp.undefined) for name in bands]
+    with staged_file(path, overwrite=overwrite) as work, rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.open(
+        work, "w", driver="GTiff", dtype=image.dtype, count=len(bands), height=height, width=width, nodata=nodata,
+        crs=grid.crs, transform=grid.transform, tiled=True, blockxsize=256, blockysize=256, compress="DEFLATE",
+        predictor=2 if np.issubdtype(image.dtype, np.integer) else 1, photometric="MINISBLACK",
+    ) as dataset:  # fmt: skip
+        dataset.write(image)
+        dataset.descriptions = bands
+        dataset.colorinterp = [_COLORS.get(name, ColorInterp.undefined) for name in bands]

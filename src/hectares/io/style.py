@@ -18,9 +18,7 @@ def write_qml(path: Path, legend: Legend) -> None:
     )
     palette = ET.SubElement(renderer, "colorPalette")
     for c in legend.classes:
-        ET.SubElement(
-            palette, "paletteEntry", value=str(c.code), label=c.name, color=hex_color(c.color), alpha="255"
-        )
+        ET.SubElement(palette, "paletteEntry", value=str(c.code), label=c.name, color=hex_color(c.color), alpha="255")
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")
     with staged_file(path, overwrite=True) as work:

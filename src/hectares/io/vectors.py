@@ -95,9 +95,7 @@ def split_layer_name(text: str | Path) -> tuple[Path, str | None]:
     return (Path(file), layer) if Path(file).suffix else (path, None)
 
 
-def write_layer(
-    path: str | Path, layer: VectorLayer, *, name: str, driver: str = "GPKG", overwrite: bool
-) -> None:
+def write_layer(path: str | Path, layer: VectorLayer, *, name: str, driver: str = "GPKG", overwrite: bool) -> None:
     """Write polygons with attributes, complete or not at all."""
     with staged_file(path, overwrite=overwrite) as work:
         pyogrio.raw.write(

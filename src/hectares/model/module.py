@@ -25,12 +25,13 @@ _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 }
 
 
-class SegmentationModule(pl.LightningModule):  # type: ignore[misc]  # lightning is not typed
+class SegmentationModule(pl.LightningModule):
     """Trains a network on (image, label) batches and scores it on validation batches."""
 
     def __init__(self, network: nn.Module, config: TrainConfig, *, classes: int) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
+        self.seed = config.seed
         self._config = config
         self._loss = find_loss(config.loss)
         self._classes = classes
@@ -74,12 +75,12 @@ class SegmentationModule(pl.LightningModule):  # type: ignore[misc]  # lightning
     def configure_optimizers(self) -> Any:  # Lightning takes several forms
         """Give optimiser and schedule."""
         config = self._config
-        options: dict[str, float] = {"lr": config.lr}
+        options: dict[str, Any] = {"lr": config.lr}
         if config.optimizer in {"adamw", "sgd"}:
             options["weight_decay"] = config.weight_decay
         if config.optimizer == "sgd":
             options["momentum"] = 0.9
-        optimizer = _OPTIMIZERS[config.optimizer](self.parameters(), **options)  # type: ignore[call-arg]
+        optimizer = _OPTIMIZERS[config.optimizer](self.parameters(), **options)
         if config.schedule == "none":
             return optimizer
         if config.schedule == "plateau":

@@ -23,7 +23,7 @@ class Segmenter:
     def __init__(self, spec: SegmenterSpec, network: AnySize, device: str) -> None:
         self.spec = spec
         self.device = device
-        self.network = network.eval().to(device, memory_format=torch.channels_last)
+        self.network = network.eval().to(device).to(memory_format=torch.channels_last)
 
     @property
     def stride(self) -> int:

@@ -85,7 +85,9 @@ def network_options(name: str, *, encoder: str | None, width: int | None) -> dic
     entry = find_network(name)
     if entry.library is None:
         if encoder is not None:
-            raise ConfigError(f"network {name} has no exchangeable encoder; leave --encoder out, or take --network unet")
+            raise ConfigError(
+                f"network {name} has no exchangeable encoder; leave --encoder out, or take --network unet"
+            )
         return {} if width is None else {"width": width}
     if width is not None:
         raise ConfigError(f"--width is for networks of our own; the width of {name} is that of its encoder")
@@ -121,13 +123,18 @@ def _library_network(entry: Network, encoder: str, bands: int, classes: int, pre
         raise MissingExtraError(f"network {entry.name} needs an extra: pip install 'hectares[train]'") from error
     try:
         network: nn.Module = smp.create_model(
-            entry.library, encoder_name=encoder, encoder_weights=pretrained, in_channels=bands, classes=classes
+            entry.library,
+            encoder_name=encoder,
+            encoder_weights=pretrained,
+            in_channels=bands,
+            classes=classes,
         )
     except (KeyError, ValueError, RuntimeError, TypeError, NotImplementedError) as error:
         known = ", ".join(sorted(smp.encoders.get_encoder_names())[:12])
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(
-            f"network {entry.name} cannot be built with encoder {encoder!r} ({reason}); encoders are for example {known}"
+            f"network {entry.name} cannot be built with encoder {encoder!r} ({reason}); "
+            f"encoders are for example {known}"
         ) from error
     except OSError as error:
         raise ArtefactError(
@@ -161,7 +168,7 @@ def list_layers(network: nn.Module, *, bands: int, size_px: int = 256) -> list[L
 
     for name, module in network.named_modules():
         if not list(module.children()):
-            hooks.append(module.register_forward_hook(note(name)))  # type: ignore[arg-type]
+            hooks.append(module.register_forward_hook(note(name)))
     try:
         with torch.no_grad():
             network.eval().to("meta")(torch.zeros(1, bands, size_px, size_px, device="meta"))

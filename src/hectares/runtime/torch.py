@@ -47,6 +47,6 @@ class TorchRuntime:
             return self._segmenter.logits(image)
         except torch.OutOfMemoryError as error:
             raise ResourceError(
-                f"the GPU has too little memory for {image.shape[0]} tile(s) of {image.shape[2]} x {image.shape[3]} px; "
-                "use a smaller --batch or --tile-px"
+                f"the GPU has too little memory for {image.shape[0]} tile(s) of {image.shape[2]} x "
+                f"{image.shape[3]} px; use a smaller --batch or --tile-px"
             ) from error

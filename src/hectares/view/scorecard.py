@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,10 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from hectares.core.confusion import Confusion
-from hectares.core.legend import Color, Legend
+from hectares.core.legend import Legend
 from hectares.view.render import Picture, class_picture
 from hectares.view.sheet import (
     BLUE,
-    BODY,
     FAINT,
     HEADING,
     INK,
@@ -183,9 +181,25 @@ class _Card:
 def _dots(axes: Axes, iou: FloatArray, f1: FloatArray, y: FloatArray) -> None:
     """Mark IoU by a filled dot and F1 by a ring; where they meet, the dot is seen in the ring."""
     axes.plot(
-        f1, y, "o", markersize=6.5, markerfacecolor="white", markeredgecolor=BLUE, markeredgewidth=1.2, clip_on=False
+        f1,
+        y,
+        "o",
+        markersize=6.5,
+        markerfacecolor="white",
+        markeredgecolor=BLUE,
+        markeredgewidth=1.2,
+        clip_on=False,
     )
-    axes.plot(iou, y, "o", markersize=4.5, markerfacecolor=BLUE, markeredgecolor=BLUE, markeredgewidth=0, clip_on=False)
+    axes.plot(
+        iou,
+        y,
+        "o",
+        markersize=4.5,
+        markerfacecolor=BLUE,
+        markeredgecolor=BLUE,
+        markeredgewidth=0,
+        clip_on=False,
+    )
 
 
 def _row_shares(confusion: Confusion) -> FloatArray:

@@ -133,7 +133,14 @@ def level_ticks(axes: Axes, ticks: list[float], labels: list[str]) -> None:
     """Label the y axis of bare axes at the given places, with faint lines across."""
     axes.set_yticks(ticks, labels)
     axes.tick_params(
-        axis="y", length=0, pad=4, colors=SOFT, labelfontfamily=_FAMILY, labelsize=SMALL_PT, left=False, labelleft=True
+        axis="y",
+        length=0,
+        pad=4,
+        colors=SOFT,
+        labelfontfamily=_FAMILY,
+        labelsize=SMALL_PT,
+        left=False,
+        labelleft=True,
     )
     axes.yaxis.grid(visible=True, color=FAINT, linewidth=0.7, linestyle="-")
     axes.set_axisbelow(True)
@@ -142,7 +149,13 @@ def level_ticks(axes: Axes, ticks: list[float], labels: list[str]) -> None:
 def note(axes: Axes, x: float, y: float, content: str, style: Style = NOTE, **more: Any) -> None:
     """Write text at a place of the data. `more` is what matplotlib's annotate takes."""
     axes.annotate(
-        printable(content), (x, y), fontproperties=style.font, color=style.color, parse_math=False, usetex=False, **more
+        printable(content),
+        (x, y),
+        fontproperties=style.font,
+        color=style.color,
+        parse_math=False,
+        usetex=False,
+        **more,
     )
 
 

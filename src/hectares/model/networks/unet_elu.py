@@ -56,13 +56,14 @@ class UNetELU(nn.Module):
         for block in self.decoder[:-1]:
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skips.pop()], dim=1))
         x = torch.cat([F.interpolate(x, scale_factor=2.0), skips.pop()], dim=1)
-        *before, last_norm, last_activation = self.decoder[-1]
-        for layer in before:
+        last = list(self.decoder[-1].children())
+        for layer in last[:-2]:
             x = layer(x)
         if self.crop:
             x = x[..., self.crop : -self.crop, self.crop : -self.crop]
-        logits: Tensor = self.head(last_activation(last_norm(x)))
-        return logits
+        for layer in (*last[-2:], self.head):
+            x = layer(x)
+        return x
 
 
 def _block(before: int, after: int) -> nn.Sequential:

@@ -1,0 +1,163 @@
+"""The account of a report: how things were made, what belongs together, and what it is not good for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hectares.view.numbers import count, number, percent, score
+from hectares.view.tables import Content, Fact
+
+_LOSSES = {"ce": "cross-entropy", "dice": "Dice", "focal": "focal", "bce": "binary cross-entropy", "jaccard": "Jaccard"}
+_STARTS = {"none": "from random weights", "imagenet": "from weights learned on ImageNet"}
+_BIAS = 0.1
+"""Share by which a class may be over- or underpredicted before the page warns of its area."""
+
+
+# --- How it was made --------------------------------------------------------------------------------------
+
+
+def training_story(segmenter: Content) -> tuple[str, ...]:
+    """Tell in sentences how a segmenter came about, from the content of `segmenter.json`."""
+    return tuple(_training_sentences(segmenter))
+
+
+def _training_sentences(segmenter: Content) -> Iterator[str]:
+    spec, config = segmenter["spec"], segmenter["config"]
+    options = ", ".join(f"{k} {v}" for k, v in spec["options"].items() if v is not None)
+    bands = spec["stats"]["names"]
+    classes = [c["name"] for c in spec["legend"]["classes"]]
+    listed = ", ".join(bands) if len(bands) <= 6 else f"{', '.join(bands[:3])} … {bands[-1]}"
+    yield (
+        f"The network is {spec['network']}{f' ({options})' if options else ''}. It takes {count(len(bands), 'band')} "
+        f"({listed}) and tells {count(len(classes), 'class', 'classes')} apart: {', '.join(classes)}."
+    )
+    chips, scenes = sum(len(f["windows"]) for f in spec["footprint"]), len(spec["footprint"])
+    gsd = f", of pixels of {spec['gsd_m']:.3g} m" if spec.get("gsd_m") else ""
+    if chips:
+        yield (
+            f"It learned from {count(chips, 'chip')} of {spec['tile_px']} × {spec['tile_px']} px{gsd}, cut from "
+            f"{count(scenes, 'labelled image')}; some of them served only to choose the best epoch."
+        )
+    loss = " plus ".join(_LOSSES.get(part, part) for part in str(config.get("loss", "")).split("+"))
+    weights = str(config.get("weights", "none"))
+    start = _STARTS.get(weights, f"from the weights in {weights}")
+    yield (
+        f"Training started {start} and ran for {count(segmenter['epochs'], 'epoch')} in batches of {config.get('batch')}, "
+        f"lowering the {loss} loss with {config.get('optimizer')}."
+    )
+    best = segmenter["best"]
+    yield (
+        f"Epoch {best['epoch']:.0f} was kept, the one with the lowest validation loss ({_brief(best['val_loss'])}); "
+        f"its mean IoU on the validation chips was {score(best['val_miou'])}."
+    )
+
+
+def mapping_story(name: str, provenance: Content) -> tuple[str, ...]:
+    """Tell in sentences how a map was made; nothing for a map that does not say."""
+    if not provenance:
+        return (f"How the map {name} was made is not known: it carries no provenance.",)
+    if "tile_px" not in provenance:
+        return ()
+    height, width = provenance["tile_px"]
+    return (
+        f"The map {name} was made from the scene {provenance.get('scene')} with hectares {provenance.get('version')}: "
+        f"the network looked at windows of {width} × {height} px which overlap by {provenance.get('overlap_px')} px, "
+        "and every pixel was taken from the window in whose middle part it lies.",
+    )
+
+
+def _brief(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.3g}"
+
+
+# --- What belongs together --------------------------------------------------------------------------------
+
+
+def stamp_facts(content: Content) -> tuple[Fact, ...]:
+    """Give version, inputs and settings of an artefact, complete, for the table of sources."""
+    facts = []
+    if content.get("version"):
+        facts.append(Fact("written by", f"hectares {content['version']}, Python {content.get('python', 'unknown')}"))
+    facts += [Fact(f"made from {name}", str(sha)) for name, sha in sorted(content.get("inputs", {}).items())]
+    facts += [Fact(name, _flat(content[name])) for name in ("facts", "config") if content.get(name)]
+    return tuple(facts)
+
+
+def _flat(settings: Mapping[str, Any]) -> str:
+    """Write settings on one line.
+
+    >>> _flat({"seed": 0, "legend": None, "without": []})
+    'legend none · seed 0 · without none'
+    """
+    return " · ".join(f"{k} {'none' if v is None or v == [] else v}" for k, v in sorted(settings.items()))
+
+
+def seen_share(windows: Sequence[Sequence[int]], shape: tuple[int, int]) -> float:
+    """Give the share of a scene that was seen in training, to about a thousandth of its sides.
+
+    >>> seen_share([(0, 0, 5, 10), (0, 0, 5, 4)], (10, 10))
+    0.5
+    """
+    step = -(-max(shape) // 1000)
+    seen = np.zeros([-(-length // step) for length in shape], np.bool_)
+    for row, col, height, width in windows:
+        seen[row // step : -(-(row + height) // step), col // step : -(-(col + width) // step)] = True
+    return float(seen.mean())
+
+
+# --- Limits -----------------------------------------------------------------------------------------------
+
+
+def area_limits(areas: Content) -> Iterator[str]:
+    """Say what a table of mapped areas is not."""
+    if areas["kind"] != "mapped":
+        return
+    yield (
+        f"The areas of {areas['map']} are mapped areas: counted from the map, they carry the map's errors. They are no "
+        "estimate with a confidence interval; that takes a sample of reference points."
+    )
+    if str(areas["method"]).startswith("nominal"):
+        yield "The map has no coordinates: its areas rest on a pixel size given by hand."
+    unseen = 1 - areas["coverage"]
+    if unseen > 0:
+        yield (
+            f"{percent(unseen)} of {areas['map']} is nodata: what lies there is not known and in no class. "
+            "Shares are shares of what was observed."
+        )
+
+
+def score_limits(evaluation: Content, name: str) -> Iterator[str]:
+    """Say what scores do not tell."""
+    split = evaluation.get("split")
+    if evaluation.get("subject") == "chips" and split == "test":
+        yield (
+            f"The scores of {name} come from the test split: places that training did not see, but from the same "
+            "images or campaign. Another region, season or sensor can do worse."
+        )
+    elif evaluation.get("subject") == "chips":
+        yield (
+            f"The scores of {name} come from the {split} split, which training or the choice of the best epoch has seen: "
+            "they are too good for new places."
+        )
+    else:
+        yield f"The scores of {name} hold for where the reference lies, and the reference has errors of its own."
+    for record in evaluation["classes"]:
+        predicted, reference = record["predicted_px"], record["reference_px"]
+        if reference and abs(predicted / reference - 1) > _BIAS:
+            more = "more" if predicted > reference else "less"
+            way = "too large" if predicted > reference else "too small"
+            yield (
+                f"In the scored pixels there is {percent(abs(predicted / reference - 1), 0)} {more} "
+                f"{record['class_name']} predicted than the reference has: its mapped area is probably {way} too."
+            )
+        elif not reference:
+            yield (
+                f"{record['class_name']} is not in the scored reference ({number(predicted)} pixels of it were predicted): "
+                "nothing is known about how well it is mapped."
+            )
+
+
+NO_SCORES = "No evaluation was given: this page does not say how good the map is."

@@ -1,0 +1,144 @@
+"""The page of a report: what stands on it, and how it becomes HTML.
+
+All text is escaped by the template. Pictures, style and script are inside the file: it needs nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+
+import jinja2
+
+from hectares.view.tables import AreaSection, Fact, ScoreSection
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture inside the page."""
+
+    media: str
+    content: bytes
+    alt: str
+    """What it shows, for readers who do not see it."""
+    width: int
+    height: int
+
+    @property
+    def uri(self) -> str:
+        """The picture as an address that holds it."""
+        return f"data:{self.media};base64,{base64.b64encode(self.content).decode()}"
+
+    @property
+    def is_coarse(self) -> bool:
+        """True if the page enlarges it: its pixels then stay squares."""
+        return self.width < 700
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A class in a legend."""
+
+    name: str
+    color: str
+    area: str | None = None
+    """In hectares, if an area table of this map was given."""
+    share: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapSection:
+    """A class map, with the scene it was made from if that was given."""
+
+    title: str
+    facts: tuple[Fact, ...]
+    picture: Image
+    legend: tuple[Entry, ...]
+    notes: tuple[str, ...]
+    scene: Image | None = None
+    """On the same grid as the map: the two can be laid over each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSection:
+    """A scene without a map on its grid."""
+
+    title: str
+    facts: tuple[Fact, ...]
+    picture: Image
+
+
+@dataclass(frozen=True, slots=True)
+class RunSection:
+    """A segmenter: how it came about."""
+
+    title: str
+    story: tuple[str, ...]
+    curve: Image | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFigures:
+    """The scores of one evaluation, with their figure."""
+
+    section: ScoreSection
+    figure: Image
+
+
+@dataclass(frozen=True, slots=True)
+class AreaFigures:
+    """The areas of one map, with their chart."""
+
+    section: AreaSection
+    chart: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a part of the page comes from."""
+
+    name: str
+    kind: str
+    sha256: str
+    facts: tuple[Fact, ...] = ()
+    """Version, inputs with their hashes, and settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Whether two artefacts belong together."""
+
+    holds: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole report."""
+
+    title: str
+    subtitle: str
+    version: str
+    key_figures: tuple[Fact, ...] = ()
+    maps: tuple[MapSection, ...] = ()
+    scenes: tuple[SceneSection, ...] = ()
+    areas: tuple[AreaFigures, ...] = ()
+    scores: tuple[ScoreFigures, ...] = ()
+    runs: tuple[RunSection, ...] = ()
+    story: tuple[str, ...] = ()
+    """How the maps were made."""
+    limits: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    sources: tuple[Source, ...] = field(default=())
+
+
+def render_page(page: Page) -> str:
+    """Give the page as HTML. The same page gives the same text."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hectares.view"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(page=page)

@@ -1,0 +1,224 @@
+"""The tables of a report: from the content of artefacts to cells of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hectares.core.legend import Color, Legend, default_color, hex_color
+from hectares.view.figures import Bar
+from hectares.view.numbers import NONE, count, decimals_for, difference, number, percent, score
+
+Content = Mapping[str, Any]
+"""The content of a JSON artefact."""
+
+_KM2_FROM_HA = 20_000
+_M2_PER_HA = 10_000.0
+_HA_PER_KM2 = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A thing and what is to be said about it."""
+
+    label: str
+    value: str
+
+
+# --- Areas ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AreaLine:
+    """One line of an area table."""
+
+    name: str
+    color: str | None
+    hectares: str
+    other_unit: str
+    share: str
+    pixels: str
+    reference: str = NONE
+    difference: str = NONE
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneCell:
+    """The area of a class in a zone; with a reference, that and the difference below."""
+
+    hectares: str
+    beside: str
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneTable:
+    """Zones against classes, in hectares."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[ZoneCell, ...]], ...]
+    left_out: int
+    """Zones beyond those that are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AreaSection:
+    """The areas of one map."""
+
+    title: str
+    kind: str
+    """mapped or reference."""
+    method: str
+    other_unit: str
+    lines: tuple[AreaLine, ...]
+    observed: AreaLine
+    nodata: AreaLine | None
+    bars: tuple[Bar, ...]
+    zones: ZoneTable | None
+    reference: str | None
+    """Name of the map that the reference areas were counted from."""
+
+
+def area_section(areas: Content, reference: Content | None, *, max_zones: int) -> AreaSection:
+    """Give the table of areas, with the reference beside the mapped area where there is one."""
+    colors = class_colors(areas)
+    classes = [r for r in areas["total"] if r["class_id"] is not None]
+    given = {} if reference is None else _by_name(reference["total"])
+    decimals = decimals_for([*(r["area_ha"] for r in classes), *given.values()])
+    in_km2 = sum(r["area_ha"] for r in areas["total"]) >= _KM2_FROM_HA
+    other = {r["class_name"]: r["area_ha"] * (1 / _HA_PER_KM2 if in_km2 else _M2_PER_HA) for r in areas["total"]}
+    other_decimals = decimals_for(other.values())
+
+    def line(record: Content, color: str | None) -> AreaLine:
+        name, hectares = record["class_name"], record["area_ha"]
+        return AreaLine(
+            name, color, number(hectares, decimals), number(other[name], other_decimals), percent(record["share"]),
+            number(record["pixels"]), number(given.get(name), decimals), difference(hectares, given.get(name)),
+        )  # fmt: skip
+
+    observed = _sum(classes, "all classes")
+    other[observed["class_name"]] = sum(other[r["class_name"]] for r in classes)
+    if given:
+        given[observed["class_name"]] = sum(given.values())
+    nodata = next((r for r in areas["total"] if r["class_id"] is None and r["pixels"]), None)
+    bars = [Bar(r["class_name"], colors[r["class_name"]], r["area_ha"], given.get(r["class_name"])) for r in classes]
+    return AreaSection(
+        title=str(areas["map"]),
+        kind=str(areas["kind"]),
+        method=str(areas["method"]),
+        other_unit="km²" if in_km2 else "m²",
+        lines=tuple(line(r, hex_color(colors[r["class_name"]])) for r in classes),
+        observed=line(observed, None),
+        nodata=None if nodata is None else line(nodata, None),
+        bars=tuple(bars),
+        zones=_zone_table(areas, reference, max_zones) if areas["zones"] else None,
+        reference=None if reference is None else str(reference["map"]),
+    )
+
+
+def class_colors(areas: Content) -> dict[str, Color]:
+    """Give the color of each class of an area table, its default color if the table has no legend."""
+    names = [r["class_name"] for r in areas["total"] if r["class_id"] is not None]
+    colors = {name: default_color(i) for i, name in enumerate(names)}
+    if areas.get("legend"):
+        colors |= {c.name: c.color for c in Legend.from_json(areas["legend"]).classes}
+    return colors
+
+
+def _by_name(records: Iterable[Content]) -> dict[str, float]:
+    return {r["class_name"]: float(r["area_ha"]) for r in records if r["class_id"] is not None}
+
+
+def _sum(records: Sequence[Content], name: str) -> dict[str, Any]:
+    hectares, pixels = (sum(r[key] for r in records) for key in ("area_ha", "pixels"))
+    return {"class_name": name, "area_ha": hectares, "pixels": pixels, "share": 1.0 if hectares else None}
+
+
+def _zone_table(areas: Content, reference: Content | None, max_zones: int) -> ZoneTable:
+    """Zones in their order; the classes, all of them, and nodata if there is any."""
+    zones: Mapping[str, Sequence[Content]] = areas["zones"]
+    names = list(_by_name(areas["total"]))
+    decimals = decimals_for(r["area_ha"] for records in zones.values() for r in records)
+    has_nodata = any(r["class_id"] is None and r["pixels"] for records in zones.values() for r in records)
+    rows = []
+    for zone, records in list(zones.items())[:max_zones]:
+        mapped = _by_name(records)
+        given = {} if reference is None else _by_name(reference["zones"].get(zone, ()))
+        cells = [_zone_cell(mapped.get(name), given.get(name), decimals) for name in names]
+        cells.append(_zone_cell(sum(mapped.values()), sum(given.values()) if given else None, decimals))
+        if has_nodata:
+            unseen = next((r["area_ha"] for r in records if r["class_id"] is None), 0.0)
+            cells.append(_zone_cell(unseen, None, decimals))
+        rows.append((zone, tuple(cells)))
+    heads = (*names, "all classes", *(["nodata"] if has_nodata else []))
+    return ZoneTable(heads, tuple(rows), max(0, len(zones) - max_zones))
+
+
+def _zone_cell(mapped: float | None, reference: float | None, decimals: int) -> ZoneCell:
+    beside = "" if reference is None else f"{number(reference, decimals)} ({difference(mapped, reference)})"
+    return ZoneCell(number(mapped, decimals), beside)
+
+
+# --- Scores -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLine:
+    """The scores of one class."""
+
+    name: str
+    color: str
+    iou: str
+    f1: str
+    precision: str
+    recall: str
+    reference_px: str
+    predicted_px: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSection:
+    """The scores of one evaluation."""
+
+    title: str
+    scored: str
+    """What was scored against what, as a sentence."""
+    overall: tuple[Fact, ...]
+    lines: tuple[ScoreLine, ...]
+
+
+def score_section(evaluation: Content, name: str) -> ScoreSection:
+    """Give the scores of an evaluation, overall and by class."""
+    legend = Legend.from_json(evaluation["legend"])
+    lines = [
+        ScoreLine(
+            r["class_name"], hex_color(c.color), *(score(r[key]) for key in ("iou", "f1", "precision", "recall")),
+            reference_px=number(r["reference_px"]), predicted_px=number(r["predicted_px"]),
+        )
+        for r, c in zip(evaluation["classes"], legend.classes, strict=True)
+    ]  # fmt: skip
+    o = evaluation["overall"]
+    overall = (
+        Fact("accuracy", percent(o["accuracy"])),
+        Fact("mean IoU", score(o["mean_iou"])),
+        Fact("mean F1", score(o["mean_f1"])),
+        Fact("kappa", score(o["kappa"])),
+        Fact("IoU weighted by frequency", score(o["weighted_iou"])),
+    )
+    return ScoreSection(name, scored_sentence(evaluation), overall, tuple(lines))
+
+
+def scored_sentence(evaluation: Content) -> str:
+    """Say what was scored against what."""
+    pixels = count(evaluation["scored_px"], "pixel")
+    if evaluation.get("subject") == "chips":
+        chips = count(evaluation["chips_scored"], "chip")
+        what = f"The segmenter was scored on the “{evaluation['split']}” split: {chips}, {pixels}."
+    else:
+        what = f"The map {evaluation.get('map')} was scored against {evaluation.get('reference')}: {pixels}."
+    unmapped = evaluation.get("unmapped_px", 0)
+    if unmapped:
+        what += f" For {count(unmapped, 'more labelled pixel')} the map says nothing; they are not scored."
+    if evaluation.get("left_out"):
+        what += f" Left out: {', '.join(evaluation['left_out'])}."
+    return what

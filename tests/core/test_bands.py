@@ -1,0 +1,160 @@
+"""Band choice and band statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from hectares.core.bands import BandStats, BandStatsCounter, choose_bands
+from hectares.errors import BandError
+
+SENTINEL = [f"B{n:02d}" for n in range(1, 13)]
+
+# --- Choice -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("4,3,2", (3, 2, 1)),
+        (" 4, 3 ,2 ", (3, 2, 1)),
+        ("all", tuple(range(12))),
+        (["all"], tuple(range(12))),
+        ("12", (11,)),
+        ("B04,b12", (3, 11)),
+        (["1", "B02"], (0, 1)),
+    ],
+)
+def test_bands_are_chosen_by_number_or_name_in_the_wanted_order(wanted: object, expected: tuple[int, ...]):
+    assert choose_bands(wanted, SENTINEL) == expected
+
+
+@pytest.mark.parametrize("wanted", ["4,3,2", "all"])
+def test_twelve_constant_bands_come_back_as_asked(wanted: str):
+    image = np.arange(1, 13, dtype=np.uint16)[:, None, None] * np.ones((1, 2, 3), np.uint16)
+    chosen = image[list(choose_bands(wanted, SENTINEL))]
+    assert chosen[:, 1, 2].tolist() == ([4, 3, 2] if wanted == "4,3,2" else list(range(1, 13)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("0", "band 0 does not exist; bands are numbered from 1"),
+        ("-1", "band -1 does not exist; there are 12 bands"),
+        ("13", "band 13 does not exist"),
+        ("nir", "'nir' is not among the bands"),
+        ("4,4", "same band twice"),
+        ("4,B04", "same band twice"),
+        ("", "no band was asked for"),
+        ([], "no band was asked for"),
+        ("all,1", "'all' is not among"),
+        ("--1", "'--1' is not among"),
+        ("²", "'²' is not among"),
+    ],
+)
+def test_bands_that_are_not_there_are_refused(wanted: object, message: str):
+    with pytest.raises(BandError, match=message):
+        choose_bands(wanted, SENTINEL)
+
+
+def test_a_name_that_several_bands_bear_is_refused():
+    with pytest.raises(BandError, match="'nir' stands 2 times in"):
+        choose_bands("nir", ["red", "nir", "NIR"])
+
+
+# --- Normalisation ----------------------------------------------------------------------------------------
+
+
+def test_normalize_gives_deviations_from_the_mean():
+    stats = BandStats(("a", "b"), mean=(10.0, 200.0), std=(2.0, 50.0))
+    image = np.array([[[8, 10, 14]], [[100, 200, 325]]], np.uint16)
+    normal = stats.normalize(image)
+    assert normal.tolist() == [[[-1, 0, 2]], [[-2, 0, 2.5]]]
+    assert normal.dtype == np.float32
+
+
+def test_normalize_works_on_batches():
+    stats = BandStats(("a", "b"), mean=(1.0, 2.0), std=(1.0, 1.0))
+    batch = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+    assert np.array_equal(stats.normalize(batch)[1], stats.normalize(batch[1]))
+
+
+def test_a_constant_band_is_0():
+    stats = BandStats(("a",), mean=(0.1,), std=(0.0,))
+    assert stats.normalize(np.full((1, 2, 3), 0.1, np.float32)).tolist() == [[[0, 0, 0], [0, 0, 0]]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mean": (1.0,)},
+        {"std": (1.0,)},
+        {"names": ("a",)},
+        {"names": (), "mean": (), "std": ()},
+        {"low": (1.0,)},
+        {"mean": (1.0, float("nan"))},
+        {"std": (1.0, float("inf"))},
+        {"std": (1.0, -1.0)},
+    ],
+)
+def test_impossible_statistics_are_refused(wrong: dict[str, object]):
+    with pytest.raises(BandError):
+        BandStats(**({"names": ("a", "b"), "mean": (1.0, 2.0), "std": (1.0, 2.0)} | wrong))
+
+
+def test_statistics_survive_json():
+    stats = BandStats(("a", "b"), (0.1, 2.0), (1.0, 3.0), (0.0, 1.0), (4.0, 5.0))
+    assert BandStats.from_json(stats.to_json()) == stats
+
+
+# --- Counting ---------------------------------------------------------------------------------------------
+
+
+def test_statistics_of_valid_pixels_by_hand():
+    image = np.array([[[1, 3, 99]], [[10, 10, 0]]], np.uint8)
+    counter = BandStatsCounter(["a", "b"])
+    counter.add(image, np.array([[True, True, False]]))
+    stats = counter.result()
+    assert (stats.mean, stats.std) == ((2.0, 10.0), (1.0, 0.0))
+    assert stats.low == pytest.approx((1.04, 10.0))
+    assert stats.high == pytest.approx((2.96, 10.0))
+
+
+_images = hnp.arrays(np.float64, st.tuples(st.just(2), st.integers(1, 4), st.just(3)), elements=st.floats(-1, 1))
+
+
+@given(st.lists(_images, min_size=1, max_size=5), st.sampled_from([0.0, 1e6, -1e9]), st.integers(0, 2**12 - 1))
+def test_statistics_chip_by_chip_are_those_of_the_whole(images: list[np.ndarray], offset: float, bits: int):
+    chips = [image + offset for image in images]
+    valids = [np.array([[bits >> (r * 3 + c) & 1 for c in range(3)] for r in range(i.shape[1])], bool) for i in chips]
+    counter = BandStatsCounter(["a", "b"])
+    for chip, valid in zip(chips, valids, strict=True):
+        counter.add(chip, valid)
+    whole = np.concatenate([c[:, v] for c, v in zip(chips, valids, strict=True)], axis=1)
+    if not whole.size:
+        with pytest.raises(BandError, match="no training pixel is valid"):
+            counter.result()
+        return
+    stats = counter.result()
+    assert np.allclose(stats.mean, whole.mean(axis=1), rtol=1e-13, atol=1e-12)
+    assert np.allclose(stats.std, whole.std(axis=1), rtol=1e-6, atol=1e-15 * max(1, abs(offset)) * 50)
+
+
+@given(st.floats(-1e6, 1e6, width=32), st.integers(1, 30))
+def test_a_constant_band_has_no_deviation_whatever_its_value(value: float, chips: int):
+    counter = BandStatsCounter(["a"])
+    for _ in range(chips):
+        counter.add(np.full((1, 3, 5), value, np.float32), np.ones((3, 5), bool))
+    assert counter.result().std == (0.0,)
+
+
+def test_percentiles_of_a_large_chip_come_from_a_subsample():
+    image = np.arange(10_000, dtype=np.uint16).reshape(1, 100, 100)
+    counter = BandStatsCounter(["a"], keep=100)
+    counter.add(image, np.ones((100, 100), bool))
+    stats = counter.result()
+    assert stats.low == pytest.approx((200,), abs=110)
+    assert stats.high == pytest.approx((9800,), abs=110)
