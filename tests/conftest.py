@@ -121,7 +121,7 @@ class Notes:
         self.problems: list[Problem] = []
         self.stages: list[str] = []
 
-    def progress(self, stage: str, done: int, total: int | None, note: str = "") -> None:
+    def progress(self, stage: str, done: int, total: int | None, note: str = "") -> None:  # noqa: ARG002
         """Remember the stage."""
         self.stages.append(stage)
 

@@ -80,11 +80,12 @@ def _describe_json(path: Path) -> dict[str, Any]:
 def _describe_raster(path: Path) -> dict[str, Any]:
     with open_raster(path) as raster:
         facts = raster.facts
-    common = _raster_facts(facts)
     if LEGEND_TAG in facts.tags:
         with open_class_map(path) as opened:
             classes = {c.code: c.name for c in opened.legend.classes}
+            common = _raster_facts(opened.raster.facts)
             return {"what": "class map", **common, "classes": classes, "provenance": dict(opened.provenance)}
+    common = _raster_facts(facts)
     tags = {k: v for k, v in facts.tags.items() if k not in {LEGEND_TAG, PROVENANCE_TAG}}
     return {"what": "scene", **common, "tags": tags}
 

@@ -107,7 +107,7 @@ def evaluate_chips(
     monitor: Monitor = QUIET,
 ) -> Evaluation:
     """Score a segmenter on one split of a folder of chips; writes JSON, CSV and a figure side by side."""
-    targets = _targets(out, overwrite=overwrite)
+    targets = _targets(out, [], overwrite=overwrite)
     stored, store = find_segmenter(run), open_chips(Path(chips))
     arrays = store.arrays(config.split)
     _check_fit(stored, store)
@@ -191,7 +191,8 @@ def evaluate_map(
     monitor: Monitor = QUIET,
 ) -> Evaluation:
     """Score a class map against a reference raster on the same grid; classes are matched by name."""
-    targets = _targets(out, overwrite=overwrite)
+    sources = [Path(class_map), Path(reference), *(p for p in (config.legend, config.scene) if p)]
+    targets = _targets(out, sources, overwrite=overwrite)
     with open_class_map(class_map) as opened:
         label = LabelFile(Path(reference), _reference_legend(opened, Path(reference), config))
         lookup = _match_names(label, opened)
@@ -297,13 +298,13 @@ def _map_examples(opened: ClassMap, label: LabelFile, lookup: IndexArray, config
 # --- Results ----------------------------------------------------------------------------------------------
 
 
-def _targets(out: str | Path, *, overwrite: bool) -> dict[str, Path]:
+def _targets(out: str | Path, inputs: Sequence[Path], *, overwrite: bool) -> dict[str, Path]:
     target = resolve(out)
     if target.suffix.lower() != ".json":
         raise ArtefactError(f"{target}: an evaluation is a JSON file; end its name in .json")
     paths = {"json": target, "csv": target.with_suffix(".csv"), "png": target.with_suffix(".png")}
     for path in paths.values():
-        check_target(path, overwrite=overwrite)
+        check_target(path, overwrite=overwrite, inputs=inputs)
     return paths
 
 

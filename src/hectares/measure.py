@@ -65,8 +65,9 @@ def measure_map(
     if target.suffix.lower() != ".csv":
         raise ArtefactError(f"{target}: the table is a CSV; end its name in .csv")
     beside = target.with_suffix(".json")
+    sources = [Path(class_map)] + ([] if config.zones is None else [split_layer_name(config.zones)[0]])
     for path in (target, beside):
-        check_target(path, overwrite=overwrite, inputs=[Path(class_map)])
+        check_target(path, overwrite=overwrite, inputs=sources)
     with open_class_map(class_map) as opened:
         zones = _read_zones(opened, config)
         areas = _measure(opened, zones, config, monitor)
@@ -132,7 +133,7 @@ def _read_zones(opened: ClassMap, config: MeasureConfig) -> dict[str, shapely.Ge
     path, layer_name = split_layer_name(config.zones)
     if opened.grid.crs is None:
         raise VectorError(f"{opened.path}: has no CRS, so zones cannot be laid over it")
-    layer = read_layer(path, layer=layer_name).to_crs(opened.grid.crs)
+    layer = read_layer(path, layer=layer_name).near(opened.grid.bounds, opened.grid.crs).to_crs(opened.grid.crs)
     field = config.zone_field or _first_text_field(path, layer.attributes)
     if field not in layer.attributes:
         raise VectorError(f"{path}: has no field {field!r}; it has {', '.join(layer.attributes) or 'none'}")

@@ -24,8 +24,8 @@ from hectares.core.scene import Chip, RasterSource
 from hectares.core.spec import SegmenterSpec
 from hectares.core.window import Tile, Tiling, Window
 from hectares.errors import BandError, ConfigError, GsdError, HectaresError, InputError
-from hectares.io.artefact import sha256_file, stamp
-from hectares.io.class_map import save_class_map
+from hectares.io.artefact import plain, sha256_file, stamp
+from hectares.io.class_map import open_class_map, save_class_map, style_path
 from hectares.io.journal import Journal
 from hectares.io.outputs import check_target, resolve
 from hectares.io.raster import RasterFile, open_raster
@@ -47,9 +47,12 @@ def predict_scene(
     config: PredictConfig,
     *,
     overwrite: bool = False,
+    keep_same: bool = False,
     monitor: Monitor = QUIET,
 ) -> Path:
     """Write the class map of a scene. Memory depends on tile and batch, not on the scene.
+
+    `keep_same` leaves a finished map of the same inputs and configuration as it is, instead of refusing.
 
     Raises BandError if bands are missing, GsdError if the GSD differs by more than config.gsd_tolerance,
     ArtefactError if the target exists or an unfinished run of another configuration lies there.
@@ -57,10 +60,13 @@ def predict_scene(
     target, scene = resolve(out), Path(scene)
     stored = find_segmenter(segmenter)
     with open_scene(stored.spec, scene, config, monitor) as source:
-        check_target(target, overwrite=overwrite, inputs=[scene])
         runtime = open_runtime(stored, name=config.runtime, device=config.device)
         tiling = plan_tiles(source, stored.spec, config, stride=runtime.stride)
         provenance = _provenance(stored, scene, config, runtime, tiling)
+        if keep_same and not overwrite and _is_finished(target, provenance):
+            return target
+        for path in (target, style_path(target)):
+            check_target(path, overwrite=overwrite, inputs=[scene])
         journal = Journal(target, provenance, overwrite=overwrite)
         _predict_batches(source, runtime, tiling, config.batch, journal, monitor)
         _report_damage(source, monitor)
@@ -91,10 +97,9 @@ def predict_scenes(
         raise ConfigError(f"several scenes would give {out / twice[0]}; map them one by one")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; several scenes need a folder")
-    return [
-        predict_scene(segmenter, scene, target, config, overwrite=overwrite, monitor=monitor)
-        for scene, target in zip(scenes, targets, strict=True)
-    ]
+    for scene, target in zip(scenes, targets, strict=True):
+        predict_scene(segmenter, scene, target, config, overwrite=overwrite, keep_same=True, monitor=monitor)
+    return targets
 
 
 def predict_tiles(
@@ -229,6 +234,13 @@ def _provenance(
         "overlap_px": tiling.overlap,
         **runtime.facts,
     }
+
+
+def _is_finished(target: Path, provenance: dict[str, Any]) -> bool:
+    if not target.is_file():
+        return False
+    with open_class_map(target) as earlier:
+        return bool(earlier.provenance == plain(provenance))
 
 
 # --- The stream -------------------------------------------------------------------------------------------

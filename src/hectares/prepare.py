@@ -72,7 +72,8 @@ def prepare_catalog(
     catalog = replace(catalog, scenes=catalog.scenes[: config.limit])
     facts = check_scenes(catalog, config, monitor)
     plan = _plan_windows(catalog, facts, config)
-    with staged_folder(out, overwrite=overwrite) as work:
+    inputs = [path for s in catalog.scenes for path in (s.image, s.label) if path is not None]
+    with staged_folder(out, overwrite=overwrite, inputs=inputs, ours="chips.json") as work:
         content = _cut(catalog, facts, plan, config, work, monitor)
         final = out.resolve()
         (work / "legend.json").write_text(dump_json(catalog.legend.to_json(), indent=1) + "\n")
@@ -124,7 +125,7 @@ def _check_scene(scene: CatalogScene, catalog: Catalog, config: PrepareConfig) -
         raise CatalogError(f"{scene.image}: has no label; training needs one for every scene")
     label = LabelFile(scene.label, catalog.legend, by=config.label_by)
     label.close()
-    with open_raster(scene.image, bands=config.bands) as image:
+    with _open_image(scene, config) as image:
         grid = image.grid
         if label.grid.shape != grid.shape:
             raise GridError(
@@ -149,6 +150,11 @@ def _compare_gsd(catalog: Catalog, facts: Sequence[_SceneFacts], monitor: Monito
         what = f"has pixels of {high:.3g} m, {finest.image.name} of {low:.3g} m"
         remedy = "the network learns both sizes; resample the scenes if that is not meant"
         monitor.problem(Problem(str(coarsest.image), what, remedy))
+
+
+def _open_image(scene: CatalogScene, config: PrepareConfig) -> RasterFile:
+    names = None if config.band_names is None else [n.strip() for n in config.band_names.split(",")]
+    return open_raster(scene.image, bands=config.bands, names=names)
 
 
 # --- Split ------------------------------------------------------------------------------------------------
@@ -311,7 +317,7 @@ def _read_scene(
     assert scene.label is not None  # checked by check_scenes
     label_file = LabelFile(scene.label, catalog.legend, by=config.label_by, nearest=config.nearest)
     image: RasterFile
-    with open_raster(scene.image, bands=config.bands) as image:
+    with _open_image(scene, config) as image:
         for item in planned:
             chip = image.read(item.window)
             label = label_file.read(item.window)

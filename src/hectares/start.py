@@ -237,7 +237,7 @@ def _steps(demo: Demo, config: DemoConfig, monitor: Monitor) -> list[tuple[str, 
         ("prepare", demo.chips, lambda: prepare_chips(catalog, demo.chips, preparing, monitor=monitor)),
         (
             "train",
-            demo.run / "segmenter",
+            demo.run,
             lambda: train_segmenter(demo.chips, demo.run, training, monitor=monitor),
         ),
         (

@@ -1,15 +1,15 @@
 """Chips to a segmenter and its history.
 
-A RUN folder while training, and after:
+A RUN folder appears when training is complete:
 
-    run.json                what is being trained, from which chips; written first
+    run.json                what was trained, from which chips
     history.csv             a line an epoch
     history.png             the learning curve
-    checkpoints/            the last and the best epoch; removed at the end
-    segmenter/              segmenter.json, weights.safetensors, history.csv; appears at the end, complete
+    segmenter/              segmenter.json, weights.safetensors, history.csv
 
-Randomness is a function of (seed, epoch, step) alone, and a checkpoint is written after every epoch, so that a
-run that was killed goes on with the next epoch when the same command is given again.
+Until then it grows under a hidden name beside it (`.hectares-RUN`), with a checkpoint of the last and of the best
+epoch. Randomness is a function of (seed, epoch, step) alone, so that a run that was killed goes on after its last
+whole epoch when the same command is given again, and ends with the weights of a run that was not.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ import numpy as np
 from hectares.config.train import TrainConfig
 from hectares.core.spec import SegmenterSpec
 from hectares.errors import ArtefactError, MissingExtraError, TrainingError
-from hectares.io.artefact import dump_json, read_artefact, save_csv, stamp
+from hectares.io.artefact import read_artefact, save_csv, stamp, write_json
 from hectares.io.chips import ChipStore, open_chips
 from hectares.io.journal import difference
-from hectares.io.outputs import check_target, commit_file, staged_folder
+from hectares.io.outputs import check_target, replace_folder, restore, staged_folder, work_path
 from hectares.io.segmenter import save_segmenter
 from hectares.monitor import QUIET, Monitor, Problem
 
@@ -80,29 +80,27 @@ def train_segmenter(
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
     options = network_options(config.network, encoder=config.encoder, width=config.width)
-    _start(run, store, config, {"device": device, "precision": precision}, overwrite=overwrite)
+    facts = {"device": device, "precision": precision, "torch": torch.__version__, "lightning": version("lightning")}
+    work = _start(run, store, config, facts, overwrite=overwrite)
     validation = "val" if store.counts.get("val") else "train"
     if validation == "train":
         what = "the chips have no validation split, so the training chips stand in"
-        monitor.problem(
-            Problem(str(store.folder), what, "scores are too good and stopping too late; use another --split")
-        )
+        monitor.problem(Problem(str(store.folder), what, "scores are too good; prepare them with another --split"))
     with torch.random.fork_rng(), _quiet_libraries():
         torch.manual_seed(config.seed)
         network = _network(store, config, options, monitor)
         module = SegmentationModule(network, config, classes=len(store.legend))
-        history = _History(run / "history.csv", config.epochs, monitor)
-        trainer, best = _trainer(run, config, device, precision, history)
-        training, scoring = (
-            _loader(store, "train", config, train=True),
-            _loader(store, validation, config, train=False),
-        )
-        last = run / "checkpoints" / "last.ckpt"
+        history = _History(work / "history.csv", config.epochs, monitor)
+        trainer, best = _trainer(work, config, device, precision, history)
+        training, scoring = _loader(store, "train", config, train=True), _loader(store, validation, config, train=False)
+        last = work / "checkpoints" / "last.ckpt"
         resume = last if last.is_file() else None
         history.keep_until(0 if resume is None else _epochs_done(resume))
         trainer.fit(module, training, scoring, ckpt_path=resume, weights_only=True)
         _restore_best(network, Path(best.best_model_path))
-    _finish(run, store, config, options, network, history, {"device": device, "precision": precision})
+    _save(work, store, config, options, network, history, facts)
+    shutil.rmtree(work / "checkpoints")
+    replace_folder(work, run)
     return run
 
 
@@ -119,38 +117,33 @@ def _network(store: ChipStore, config: TrainConfig, options: Mapping[str, Any], 
 # --- Start and finish -------------------------------------------------------------------------------------
 
 
-def _start(run: Path, store: ChipStore, config: TrainConfig, facts: Mapping[str, str], *, overwrite: bool) -> None:
-    """Take up an unfinished run of the same work, or begin a new one."""
-    head = {
-        **stamp(KIND, config=asdict(config), inputs={"chips": store.fingerprint}),
-        "facts": {**facts, "torch": torch.__version__, "lightning": version("lightning")},
-    }
-    manifest = run / "run.json"
-    if manifest.is_file() and not (run / "segmenter").exists() and not overwrite:
-        earlier = read_artefact(manifest, KIND)
-        if earlier == head:
-            return
-        raise ArtefactError(
-            f"{run}: an unfinished run of another configuration lies here ({difference(earlier, head)}); "
-            "give --overwrite to discard it, or repeat the earlier command to finish it"
-        )
-    if run.exists() and any(run.iterdir()) and overwrite and not manifest.is_file():
-        raise ArtefactError(
-            f"{run}: holds something that is not a run; --overwrite does not delete it, choose another folder"
-        )
+def _start(run: Path, store: ChipStore, config: TrainConfig, facts: Mapping[str, str], *, overwrite: bool) -> Path:
+    """Take up an unfinished run of the same work, or begin a new one; gives the hidden folder it grows in."""
+    restore(run)
     if run.is_dir() and not any(run.iterdir()):
         run.rmdir()
+    if run.exists() and not (run / "run.json").is_file():
+        raise ArtefactError(f"{run}: exists and is not a run; choose another folder")
     check_target(run, overwrite=overwrite)
-    if run.exists():
-        shutil.rmtree(run)
-    (run / "checkpoints").mkdir(parents=True)
-    work = run / "run.json.part"
-    work.write_text(dump_json(head, indent=1) + "\n", encoding="utf-8")
-    commit_file(work, manifest)
+    head = stamp(KIND, config=asdict(config), inputs={"chips": store.fingerprint}) | {"facts": dict(facts)}
+    work = work_path(run)
+    if (work / "run.json").is_file():
+        earlier = read_artefact(work / "run.json", KIND)
+        if earlier == head:
+            return work
+        if not overwrite:
+            raise ArtefactError(
+                f"{run}: an unfinished run of another configuration lies here ({difference(earlier, head)}); "
+                "give --overwrite to discard it, or repeat the earlier command to finish it"
+            )
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "checkpoints").mkdir(parents=True)
+    write_json(work / "run.json", head, overwrite=False)
+    return work
 
 
-def _finish(
-    run: Path,
+def _save(
+    work: Path,
     store: ChipStore,
     config: TrainConfig,
     options: Mapping[str, Any],
@@ -158,8 +151,8 @@ def _finish(
     history: _History,
     facts: Mapping[str, str],
 ) -> None:
-    """Save the segmenter; its folder appears last, so that a run with one is finished."""
-    draw_history(history.rows, run / "history.png")
+    """Write the segmenter with the weights of the best epoch."""
+    draw_history(history.rows, work / "history.png")
     spec = SegmenterSpec(
         network=config.network,
         options=options,
@@ -175,10 +168,9 @@ def _finish(
         "best": history.best(),
         "epochs": len(history.rows),
     }
-    with staged_folder(run / "segmenter", overwrite=True) as work:
-        save_segmenter(work, spec, weights_of(network), head)
-        history.save(work / "history.csv")
-    shutil.rmtree(run / "checkpoints")
+    with staged_folder(work / "segmenter", overwrite=True) as folder:
+        save_segmenter(folder, spec, weights_of(network), head)
+        history.save(folder / "history.csv")
 
 
 def _footprint(store: ChipStore) -> Iterator[dict[str, Any]]:
@@ -212,10 +204,10 @@ def _loader(store: ChipStore, split: str, config: TrainConfig, *, train: bool) -
 
 
 def _trainer(
-    run: Path, config: TrainConfig, device: str, precision: str, history: _History
+    work: Path, config: TrainConfig, device: str, precision: str, history: _History
 ) -> tuple[pl.Trainer, ModelCheckpoint]:
     best = ModelCheckpoint(
-        dirpath=run / "checkpoints",
+        dirpath=work / "checkpoints",
         filename="best",
         monitor="val_loss",
         save_last=True,
@@ -278,6 +270,8 @@ class _History(pl.Callback):
             with self._path.open(newline="", encoding="utf-8") as file:
                 lines = list(csv.DictReader(file))[:epochs]
             self.rows = [{k: float(v) if v else float("nan") for k, v in line.items()} for line in lines]
+            for row in self.rows:
+                row["epoch"] = int(row["epoch"])
 
     def best(self) -> dict[str, float]:
         """The line with the lowest validation loss."""

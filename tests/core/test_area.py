@@ -136,7 +136,7 @@ def test_without_crs_there_is_no_area():
 )
 def test_outside_the_domain_of_the_crs_there_is_no_area(crs: str, transform: Affine):
     grid = Grid(crs, transform, (5, 7))
-    with pytest.raises(GridError, match="domain|poles"):
+    with pytest.raises(GridError, match=r"domain|poles"):
         pixel_area(grid, grid.window)
 
 

@@ -179,8 +179,10 @@ def networks(
         options = zoo.network_options(name, encoder=encoder, width=width)
         network = zoo.build_network(name, options, bands=bands, classes=classes)
         trainable, frozen = zoo.count_parameters(network)
-        layers: list[tuple[object, ...]] = [(x.name.removeprefix("network."), x.kind, " x ".join(map(str, x.shape)), x.parameters)
-                  for x in zoo.list_layers(network, bands=bands)]  # fmt: skip
+        layers: list[tuple[object, ...]] = [
+            (line.name.removeprefix("network."), line.kind, " x ".join(map(str, line.shape)), line.parameters)
+            for line in zoo.list_layers(network, bands=bands)
+        ]
         title = f"{name}, {bands} bands of 256 x 256 px to {classes} classes"
         total = f"{trainable:,} parameters ({trainable})" + (f" and {frozen:,} frozen" if frozen else "")
         record = {

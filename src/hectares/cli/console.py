@@ -91,7 +91,7 @@ class ConsoleMonitor:
     def raise_if_stopped(self) -> None:
         """Leave the work where nothing is lost."""
         if self._stop:
-            raise Interrupted("stopped; the same command goes on from here")
+            raise Interrupted("nothing is half-written; run the same command again to go on")
 
 
 def _plain(text: str) -> str:
@@ -133,7 +133,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(r[i], (int, float)) or r[i] is None for r in rows)
-        grid.add_column(column, justify="right" if numeric else "left")
+        grid.add_column(column, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         grid.add_row(*(_cell(v) for v in row))
     return grid

@@ -18,6 +18,8 @@ class PrepareConfig:
     """Legend file (JSON or YAML): the classes, their codes or colors, and what to ignore."""
     bands: str = "all"
     """Bands by 1-based number or name, in order: 4,3,2 or red,green,blue or all."""
+    band_names: str | None = None
+    """Names of the bands in the files, in file order, where the files do not say: B01,B02,B03."""
     chip_px: int = 256
     """Side of the square chips, in pixels."""
     stride_px: int | None = None

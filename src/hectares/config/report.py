@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hectares.config.checks import at_least
+from hectares.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,5 @@ class ReportConfig:
     def __post_init__(self) -> None:
         at_least(100, picture_px=self.picture_px)
         at_least(1, max_zones=self.max_zones)
+        if self.rgb is not None and self.rgb.count(",") not in {0, 2}:
+            raise ConfigError(f"--rgb is {self.rgb!r}; expected three bands as in 4,3,2, or one")

@@ -74,7 +74,7 @@ def _row_areas(grid: Grid) -> FloatArray:
     a, e2 = _ellipsoid(crs)
     unit = _angular_unit_rad(crs)
     t = grid.transform
-    edges = (t.f + t.e * np.arange(grid.shape[0] + 1)) * unit
+    edges: FloatArray = (t.f + t.e * np.arange(grid.shape[0] + 1, dtype=np.float64)) * unit
     _refuse_beyond_poles(edges)
     edges = np.clip(edges, -np.pi / 2, np.pi / 2)
     return np.abs(np.diff(_zone_area(edges, a, e2))) * abs(t.a) * unit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -188,7 +188,7 @@ class Legend:
         Raises LegendError naming the commonest unknown colors, their counts and first pixel.
         """
         if rgb.dtype != np.uint8:
-            raise LegendError(f"colors are of type {rgb.dtype}; color-coded labels have 8 bits a channel")
+            raise LegendError(f"colors are {rgb.dtype}; a label by color has three bands of uint8")
         indices = np.empty(rgb.shape[1:], np.uint8)
         table = self._color_table
         for start in range(0, rgb.shape[1], 64):  # blocks that stay in the processor's cache
@@ -233,9 +233,9 @@ class Legend:
         """Give the legend as the content of a legend file; without codes if the source knows only colors."""
         classes = []
         for c in self.classes:
-            entry: dict[str, Any] = {"code": c.code, "name": c.name, "color": hex_color(c.color)}
-            if self.color_coded:
-                del entry["code"]
+            entry: dict[str, Any] = {"name": c.name, "color": hex_color(c.color)}
+            if not self.color_coded:
+                entry["code"] = c.code
             if c.source_code is not None:
                 entry["source_code"] = c.source_code
             classes.append(entry)
@@ -261,7 +261,9 @@ class Legend:
         coded = [e for e in entries if isinstance(e, Mapping) and "code" in e]
         if coded and len(coded) != len(entries):
             raise LegendError(f"{len(coded)} of {len(entries)} classes have a code; give all of them one, or none")
-        classes = tuple(_class_from_json(i, entry) for i, entry in enumerate(entries))
+        taken = [parse_color(e["color"]) for e in entries if isinstance(e, Mapping) and e.get("color")]
+        spare = (c for c in map(default_color, range(2 * MAX_CLASSES)) if c not in taken)
+        classes = tuple(_class_from_json(i, entry, spare) for i, entry in enumerate(entries))
         return cls(
             renumber(classes),
             nodata=None if content.get("nodata") is None else _code(content["nodata"], "nodata"),
@@ -298,12 +300,13 @@ def renumber(classes: Iterable[_SourceClass]) -> tuple[LandClass, ...]:
     return tuple(LandClass(i, c.name, c.color, c.code) for i, c in enumerate(listed, start=1))
 
 
-def _class_from_json(index: int, entry: object) -> _SourceClass:
+def _class_from_json(index: int, entry: object, spare: Iterator[Color]) -> _SourceClass:
     where = f"classes[{index}]"
     if not isinstance(entry, Mapping):
         raise LegendError(f"{where} is {entry!r}; expected {{code, name, color}}")
     _refuse_unknown_keys(where, entry, {"code", "name", "color", "source_code"})
-    name, color = entry.get("name", ""), entry.get("color", default_color(index))
+    name = entry.get("name", "")
+    color = entry["color"] if "color" in entry else next(spare)
     if isinstance(name, bool):
         raise LegendError(f"{where}.name is {name}: YAML reads yes, no, on and off so; put the name in quotes")
     if not str(name).strip():

@@ -21,7 +21,7 @@ class Chip:
     image: NDArray[Any]
     """(C, h, w) in the units of the raster; 0 where not valid."""
     valid: NDArray[np.bool_]
-    """(h, w); True where every band was observed."""
+    """(h, w); True where the sensor saw something, by the rule of the source."""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[1:] != self.valid.shape:

@@ -101,7 +101,7 @@ def _match(source: Path, images: Path, labels: Path, *, single: bool) -> tuple[l
         path = image_files[name]
         relative = path.relative_to(source)
         stem = relative.with_suffix("")
-        parts = [part for part in stem.parts if part.lower() not in IMAGE_FOLDERS]
+        parts = [*(part for part in stem.parts[:-1] if part.lower() not in IMAGE_FOLDERS), stem.name]
         split = listed.get(path.stem) or _split_of(relative)
         group = images.parent.relative_to(source).as_posix()
         scenes.append(

@@ -26,7 +26,7 @@ _PARK = replace(_LAWN, trees_per_ha=75, blotch=0.1)
 _GARDEN = Cover(Code.GRASS, spectra.LAWN, spectra.LAWN_DRY, 0.3, mottle=0.3, blotch=0.3, grain=0.1, trees_per_ha=62)
 _FOREST = Cover(Code.TREE, spectra.FOREST_FLOOR, spectra.LEAF_DARK, 0.3, blotch=0.3, grain=0.12, trees_per_ha=420)
 _SANDBANK = Cover(Code.BARE, spectra.SAND, spectra.GRAVEL_GRAY, 0.45, mottle=0.35, blotch=0.4, grain=0.07)
-_GRAVEL = Cover(Code.BARE, spectra.GRAVEL, spectra.GRAVEL_GRAY, 0.45, mottle=0.4, blotch=0.3, grain=0.06)
+_GRAVEL = Cover(Code.BARE, spectra.GRAVEL, spectra.SOIL_LIGHT, 0.4, mottle=0.5, blotch=0.5, grain=0.11)
 _SOIL = Cover(Code.BARE, spectra.SOIL_LIGHT, spectra.SOIL_DARK, 0.35, mottle=0.35, blotch=0.25, grain=0.08)
 _RED_SOIL = replace(_SOIL, base=spectra.SOIL_RED, alt=spectra.SOIL_LIGHT, alt_share=0.2, mottle=0.2, blotch=0.1)
 _ROCK = Cover(Code.BARE, spectra.ROCK, spectra.SOIL_LIGHT, 0.4, mottle=0.45, blotch=0.5, grain=0.11)
@@ -37,8 +37,8 @@ _COURT = Cover(Code.ROAD, spectra.PAVERS, spectra.ASPHALT_OLD, 0.35, mottle=0.3,
 _WATER = Cover(Code.WATER, spectra.WATER_DEEP, spectra.WATER_SHALLOW, 0.3, mottle=0.16, blotch=0.05, grain=0.04)
 _POND = Cover(Code.WATER, spectra.POND, spectra.WATER_SHALLOW, 0.15, mottle=0.12, grain=0.03)
 
-# Crops and tilled land in mid-season, with how common they are. The row angle
-# is set per field.
+# Crops and tilled land in mid-season, with how common they are. What is ploughed
+# and carries nothing yet is bare ground. The row angle is set per field.
 _CROPS: tuple[tuple[float, Cover], ...] = (
     (0.19, Cover(Code.CROPLAND, spectra.WHEAT, spectra.WHEAT_TURNING, 0.25, mottle=0.22, grain=0.035,
                  pass_width_m=3.0, pass_depth=0.022, tramline_depth=0.55)),
@@ -53,9 +53,9 @@ _CROPS: tuple[tuple[float, Cover], ...] = (
                  tramline_depth=0.4)),
     (0.08, Cover(Code.CROPLAND, spectra.SOIL_LIGHT, spectra.BEET, 0.3, mottle=0.15, grain=0.05,
                  row_spacing_m=3.0, row_depth=0.25, pass_width_m=6.0, pass_depth=0.04)),
-    (0.12, Cover(Code.CROPLAND, spectra.SOIL_DARK, spectra.SOIL_LIGHT, 0.3, mottle=0.3, grain=0.07,
+    (0.12, Cover(Code.BARE, spectra.SOIL_DARK, spectra.SOIL_LIGHT, 0.3, mottle=0.3, grain=0.07,
                  row_spacing_m=2.4, row_depth=0.16, pass_width_m=4.8, pass_depth=0.05)),
-    (0.06, Cover(Code.CROPLAND, spectra.SOIL_RED, spectra.SOIL_LIGHT, 0.3, mottle=0.3, grain=0.05,
+    (0.06, Cover(Code.BARE, spectra.SOIL_RED, spectra.SOIL_LIGHT, 0.3, mottle=0.3, grain=0.05,
                  row_spacing_m=2.0, row_depth=0.10, pass_width_m=6.0, pass_depth=0.05)),
     (0.09, Cover(Code.CROPLAND, spectra.SOIL_LIGHT, spectra.STRAW, 0.5, mottle=0.15, grain=0.05,
                  row_spacing_m=6.0, row_depth=0.32, pass_width_m=6.0, pass_depth=0.03)),

@@ -75,6 +75,12 @@ def read_json(path: Path) -> Any:  # JSON is what it is
         raise InputError(f"{path}:{error.lineno}: is not valid JSON ({error.msg})") from error
     except _RefusedError as error:
         raise InputError(f"{path}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except InputError:
+        raise
+    except ValueError as error:  # a number of thousands of digits
+        raise InputError(f"{path}: holds a value that cannot be read ({error})") from error
 
 
 class _RefusedError(ValueError):

@@ -58,13 +58,14 @@ def read_legend(path: Path) -> Legend:
         raise LegendError(f"{path}: {error}") from None
 
 
-def read_catalog(path: Path) -> Catalog:
-    """Read `catalog.json` and the legend it names; paths in it are relative to the file."""
+def read_catalog(path: Path, *, legend: Legend | None = None) -> Catalog:
+    """Read `catalog.json` and, unless one is given, the legend it names; paths in it are relative to the file."""
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("scenes"), list):
         raise CatalogError(f"{path}: expected {{legend, scenes: [...]}}")
     folder = path.parent
-    legend = read_legend(folder / content.get("legend", "legend.json"))
+    if legend is None:
+        legend = read_legend(folder / content.get("legend", "legend.json"))
     scenes = tuple(_scene(path, i, entry) for i, entry in enumerate(content["scenes"]))
     try:
         return Catalog(scenes, legend)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window as RioWindow
 
 from hectares.core.grid import Grid
@@ -22,7 +24,7 @@ from hectares.core.legend import IGNORE, MAP_NODATA, LandClass, Legend, default_
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, LegendError
 from hectares.io.artefact import dump_json
-from hectares.io.outputs import check_target, commit_file, work_path
+from hectares.io.outputs import check_target, commit_file, disk_errors, work_path
 from hectares.io.raster import RasterFile, open_raster
 from hectares.io.style import write_qml
 
@@ -47,9 +49,11 @@ def save_class_map(
     `work` is an existing folder on the same file system. The map is written there, read back, compared with
     what went in, and moved into place. Memory is that of a few strips.
     """
-    check_target(target, overwrite=overwrite)
+    for path in (target, style_path(target)):
+        check_target(path, overwrite=overwrite)
     plain, cog = work / "plain.tif", work / "cog.tif"
-    with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_CACHEMAX=256, GDAL_TIFF_INTERNAL_MASK="YES"):
+    options = {"GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 256, "GDAL_TIFF_INTERNAL_MASK": "YES"}
+    with disk_errors(target), rasterio.Env(**options):
         written = _write_plain(plain, strips, grid, legend, provenance)
         rasterio.shutil.copy(
             plain, cog, driver="COG", compress="DEFLATE", level="6", blocksize=str(BLOCK_PX), num_threads="ALL_CPUS",
@@ -61,7 +65,12 @@ def save_class_map(
     for stale in (target.with_name(target.name + ".aux.xml"), target.with_name(target.name + ".ovr")):
         stale.unlink(missing_ok=True)  # statistics and overviews that a GIS made of the map we replace
     commit_file(cog, target)
-    write_qml(target.with_suffix(".qml"), legend)
+    write_qml(style_path(target), legend)
+
+
+def style_path(target: Path) -> Path:
+    """Give the name of the style beside a class map."""
+    return target.with_suffix(".qml")
 
 
 def write_class_map(
@@ -101,7 +110,10 @@ def _write_plain(
         profile["transform"] = grid.transform
     digest = hashlib.sha256()
     row = 0
-    with rasterio.open(path, "w", **profile) as dataset:
+    with (
+        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+        rasterio.open(path, "w", **profile) as dataset,
+    ):
         dataset.write_colormap(1, _colormap(legend))
         dataset.set_band_description(1, "class")
         dataset.update_tags(**_tags(legend, provenance))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hectares.errors import ArtefactError
 from hectares.io.artefact import dump_json, plain, read_json
-from hectares.io.outputs import work_path
+from hectares.io.outputs import disk_errors, work_path
 
 _DIGEST_BYTES = 32
 
@@ -36,8 +36,9 @@ class Journal:
         self._header = plain(header)
         if self.folder.exists():
             self._take_up(target, overwrite=overwrite)
-        self.folder.mkdir(exist_ok=True)
-        (self.folder / "header.json").write_text(dump_json(self._header, indent=1), encoding="utf-8")
+        with disk_errors(self.folder):
+            self.folder.mkdir(exist_ok=True)
+            (self.folder / "header.json").write_text(dump_json(self._header, indent=1), encoding="utf-8")
 
     def _take_up(self, target: Path, *, overwrite: bool) -> None:
         header = self.folder / "header.json"
@@ -66,11 +67,12 @@ class Journal:
         """Keep the blocks of a finished batch."""
         payload = zlib.compress(b"".join(np.ascontiguousarray(b).tobytes() for b in blocks), level=1)
         work = self.folder / "batch.part"
-        with work.open("wb") as file:
-            file.write(hashlib.sha256(payload).digest() + payload)
-            file.flush()
-            os.fsync(file.fileno())
-        work.replace(self._file(batch))
+        with disk_errors(self.folder):
+            with work.open("wb") as file:
+                file.write(hashlib.sha256(payload).digest() + payload)
+                file.flush()
+                os.fsync(file.fileno())
+            work.replace(self._file(batch))
 
     def get(self, batch: int, shapes: Sequence[tuple[int, int]]) -> list[NDArray[np.uint8]]:
         """Give the blocks of a batch, whose shapes the caller knows."""

@@ -37,6 +37,7 @@ class LabelFile:
         if by == "auto":
             by = "color" if count >= 3 or (facts.has_palette and self.legend.color_coded) else "code"
         self._by_color = by == "color"
+        self._void: float | None = None
         if by == "code" and count != 1:
             raise LegendError(f"{self.path}: a label by code has one band, this one has {count}")
         if by == "code" and self.legend.color_coded:
@@ -46,30 +47,33 @@ class LabelFile:
             )
         if by == "color" and count < 3 and not facts.has_palette:
             raise LegendError(f"{self.path}: a label by color has a palette or three bands, this one has {count}")
-        class_is_nodata = by == "code" and facts.nodata in self.legend.source_codes
-        if not (class_is_nodata or (by == "color" and facts.has_palette)):
+        by_bands = by == "color" and not facts.has_palette
+        if by_bands and facts.nodata not in {c.color[0] for c in self.legend.classes if len(set(c.color)) == 1}:
+            self._void = facts.nodata  # as a gray: pure red is no nodata in a file that calls 255 so
+        use_nodata = not by_bands and (by == "color" or facts.nodata not in self.legend.source_codes)
+        if by == "code" and use_nodata:
             return raster
         raster.close()
-        return open_raster(self.path, expand_palette=by == "color", use_nodata=not class_is_nodata)
+        return open_raster(self.path, expand_palette=by == "color", use_nodata=use_nodata)
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Read class indices (h, w); 255 where ignored, nodata, or outside the raster."""
         chip = self._raster.read(window)
+        valid = chip.valid
+        if self._void is not None:
+            valid = valid & (chip.image[:3] != self._void).any(axis=0)
         indices = np.full(window.shape, IGNORE, np.uint8)
-        if not chip.valid.any():
+        if not valid.any():
             return indices
         try:
             if self._by_color:
-                # Colors of pixels that are not valid are zero, which no legend needs to know.
-                rows = np.flatnonzero(chip.valid.any(axis=1))
-                part = slice(rows[0], rows[-1] + 1)
-                if chip.valid[part].all():
-                    indices[part] = self.legend.encode_colors(chip.image[:3, part], nearest=self._nearest)
-                else:
-                    flat = chip.image[:3, chip.valid][:, None]
-                    indices[chip.valid] = self.legend.encode_colors(flat, nearest=self._nearest)[0]
+                # A known color stands in where nothing was observed, so that places in messages stay right.
+                known = np.array(self.legend.classes[0].color, np.uint8)[:, None, None]
+                colors = chip.image[:3] if valid.all() else np.where(valid, chip.image[:3], known)
+                indices = self.legend.encode_colors(colors, nearest=self._nearest)
+                indices[~valid] = IGNORE
             else:
-                indices[chip.valid] = self.legend.encode(chip.image[0, chip.valid])
+                indices[valid] = self.legend.encode(chip.image[0, valid])
         except LegendError as error:
             raise LegendError(f"{self.path}, window at row {window.row}, col {window.col}: {error}") from None
         return indices

@@ -17,6 +17,7 @@ from hectares.errors import ArtefactError, ResourceError
 
 PREFIX = ".hectares-"
 """Work files and folders start with this; whatever is found under it may be deleted when no run goes on."""
+_NOTHING_LEFT = 2**20  # bytes
 
 
 def check_target(target: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -24,10 +25,12 @@ def check_target(target: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) 
     for path in inputs:
         if target.exists() and path.exists() and target.samefile(path):
             raise ArtefactError(f"{target}: is an input of this command; choose another name for the result")
+        if target.resolve() in path.resolve().parents:
+            raise ArtefactError(f"{target}: holds {path.name}, an input of this command; choose another folder")
     if target.exists() and not overwrite:
         raise ArtefactError(f"{target}: exists already; give --overwrite to replace it, or choose another name")
     parent = target.parent
-    with _disk_errors(target):
+    with disk_errors(target):
         parent.mkdir(parents=True, exist_ok=True)
         probe = parent / f"{PREFIX}probe-{os.getpid()}"
         probe.touch()
@@ -48,7 +51,7 @@ def staged_file(target: str | Path, *, overwrite: bool, inputs: Iterable[Path] =
     check_target(target, overwrite=overwrite, inputs=inputs)
     work = target.parent / f"{PREFIX}{os.getpid()}-{target.name}"
     try:
-        with _disk_errors(target):
+        with disk_errors(target):
             yield work
             commit_file(work, target)
     finally:
@@ -56,15 +59,24 @@ def staged_file(target: str | Path, *, overwrite: bool, inputs: Iterable[Path] =
 
 
 @contextlib.contextmanager
-def staged_folder(target: str | Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[Path]:
-    """Yield an empty folder to fill; when the block ends well it takes its final name, else it goes away."""
+def staged_folder(
+    target: str | Path, *, overwrite: bool, inputs: Iterable[Path] = (), ours: str | None = None
+) -> Iterator[Path]:
+    """Yield an empty folder to fill; when the block ends well it takes its final name, else it goes away.
+
+    A folder that lacks the file `ours` is not replaced even with `overwrite`: it may be anything.
+    """
     target = resolve(target)
     restore(target)
     if target.is_dir() and not any(target.iterdir()):
         target.rmdir()  # an empty folder made by hand is in nobody's way
     check_target(target, overwrite=overwrite, inputs=inputs)
+    if target.exists() and not target.is_dir():
+        raise ArtefactError(f"{target}: is a file; expected the name of a folder")
+    if target.exists() and ours is not None and not (target / ours).is_file():
+        raise ArtefactError(f"{target}: has no {ours}, so --overwrite does not delete it; choose another folder")
     work = work_path(target)
-    with _disk_errors(target):
+    with disk_errors(target):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         try:
@@ -127,17 +139,18 @@ def _flush(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _disk_errors(target: Path) -> Iterator[None]:
+def disk_errors(target: Path) -> Iterator[None]:
     """Turn errors of the disk into sentences."""
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            free = shutil.disk_usage(_existing(target)).free
+        free = shutil.disk_usage(_existing(target)).free
+        # GDAL's errors carry no number: a write that fails where nothing is left is one for lack of space.
+        if error.errno in {errno.ENOSPC, errno.EDQUOT} or (error.errno is None and free < _NOTHING_LEFT):
             raise ResourceError(
                 f"{target}: the disk is full ({free / 2**20:.0f} MiB free); free some space and run the command again"
             ) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
             raise ArtefactError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
         raise
 

@@ -12,7 +12,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,7 +29,7 @@ from hectares.core.bands import choose_bands
 from hectares.core.grid import Grid
 from hectares.core.scene import Chip, place
 from hectares.core.window import Window
-from hectares.errors import RasterError
+from hectares.errors import BandError, InputError, RasterError
 
 MAX_PIXELS = 10**11
 MAX_BANDS = 1000
@@ -85,13 +85,14 @@ def open_raster(
     path: str | Path,
     *,
     bands: str | Sequence[str] = "all",
+    names: Sequence[str] | None = None,
     expand_palette: bool = True,
     use_nodata: bool = True,
     tolerate_damage: bool = False,
 ) -> RasterFile:
     """Open a raster for reading by window; see `RasterFile` for what is promised.
 
-    `bands` are 1-based numbers or names, in the wanted order. `expand_palette` turns a palette into colors
+    `bands` are 1-based numbers or names, in the wanted order; `names` replace those in the file. `expand_palette` turns a palette into colors
     (labels by code want the numbers instead). `use_nodata` False reads nodata as a value like any other
     (labels: the legend knows better). With `tolerate_damage`, blocks that cannot be decoded are not valid and
     listed in `RasterFile.damage`; without, they raise.
@@ -103,7 +104,13 @@ def open_raster(
     raster = RasterFile(
         path, driver, expand_palette=expand_palette, use_nodata=use_nodata, tolerate_damage=tolerate_damage
     )
-    raster.select(bands)
+    try:
+        if names is not None:
+            raster.rename(names)
+        raster.select(bands)
+    except InputError:
+        raster.close()
+        raise
     return raster
 
 
@@ -180,9 +187,19 @@ class RasterFile:
             self._palette = _palette(dataset) if expand_palette else None
             self.facts = _facts(path, driver, dataset, self._palette is not None)
             self._channels = _channels(dataset)
+            self._alpha = next((n for n in dataset.indexes if n not in self._channels), None)
         self.grid = self.facts.grid
         self.bands = self.facts.bands
         self._selected = tuple(range(len(self.bands)))
+
+    def rename(self, names: Sequence[str]) -> None:
+        """Give the bands of the file other names, in file order."""
+        if len(names) != len(self.facts.bands):
+            raise BandError(
+                f"{self.path}: has {len(self.facts.bands)} bands, but {len(names)} names were given ({', '.join(names)})"
+            )
+        self.facts = replace(self.facts, bands=tuple(names))
+        self.bands = self.facts.bands
 
     def select(self, bands: str | Sequence[str]) -> None:
         """Choose bands by 1-based number or name; later reads give only these, in this order."""
@@ -264,7 +281,9 @@ class RasterFile:
 
     def _valid(self, dataset: rasterio.DatasetReader, area: RioWindow, raw: NDArray[Any]) -> NDArray[np.bool_]:
         valid = np.ones(raw.shape[1:], np.bool_)
-        if self.facts.has_alpha or self.facts.has_mask:
+        if self._alpha is not None:  # not by read_masks: there, a nodata value takes the place of alpha
+            valid &= dataset.read(self._alpha, window=area) != 0
+        if self.facts.has_mask:
             valid &= dataset.read_masks(1, window=area) != 0
         if raw.dtype.kind == "f":
             valid &= np.isfinite(raw).all(axis=0)
@@ -354,7 +373,7 @@ def _band_names(dataset: rasterio.DatasetReader, has_palette: bool) -> tuple[str
     if all(described) and len(set(described)) == len(described):
         return tuple(described)
     colors = [COLOR_NAMES.get(dataset.colorinterp[n - 1], f"band_{n}") for n in channels]
-    if len(set(colors)) == len(colors) and colors[:3] == ["red", "green", "blue"]:
+    if len(set(colors)) == len(colors) and {"red", "green", "blue"} <= set(colors):
         return tuple(colors)
     return tuple(f"band_{n}" for n in channels) if len(channels) > 1 else ("gray",)
 
@@ -362,7 +381,7 @@ def _band_names(dataset: rasterio.DatasetReader, has_palette: bool) -> tuple[str
 def _palette(dataset: rasterio.DatasetReader) -> NDArray[np.uint8] | None:
     if dataset.colorinterp[0] != ColorInterp.palette:
         return None
-    table = np.zeros((256, 3), np.uint8)
+    table = np.zeros((np.iinfo(dataset.dtypes[0]).max + 1, 3), np.uint8)
     for code, color in dataset.colormap(1).items():
         table[code] = color[:3]
     return table

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save
 from hectares.core.spec import SegmenterSpec
 from hectares.errors import ArtefactError
 from hectares.io.artefact import dump_json, fingerprint, read_artefact, sha256_file
+from hectares.io.outputs import work_path
 
 KIND = "segmenter"
 SPEC_FILE = "segmenter.json"
@@ -74,10 +75,9 @@ def find_segmenter(path: str | Path) -> StoredSegmenter:
         if file.is_file():
             break
     else:
-        hint = ""
-        if (path / "run.json").is_file():
-            hint = "; its training has not finished: run the same `hectares train` command again"
-        raise ArtefactError(f"{path}: has no {SPEC_FILE}{hint or '; expected a folder written by `hectares train`'}")
+        unfinished = (work_path(path.resolve()) / "run.json").is_file()
+        hint = "training has not finished: run the same `hectares train` command again"
+        raise ArtefactError(f"{path}: has no {SPEC_FILE}; {hint if unfinished else 'expected a run or a segmenter'}")
     content = read_artefact(file, KIND)
     try:
         if fingerprint(content["spec"]) != content["spec_sha256"]:

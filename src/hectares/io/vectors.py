@@ -18,7 +18,7 @@ from hectares.errors import VectorError
 from hectares.io.outputs import staged_file
 
 _EDGE_PARTS = 100
-"""Edges are cut into pieces of 1/100 of the layer's extent before they change CRS: straight lines bend."""
+"""Edges are cut into pieces of 1/100 of the extent of their geometry before they change CRS: lines bend."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,25 @@ class VectorLayer:
     geometries: tuple[shapely.Geometry, ...]
     attributes: Mapping[str, tuple[Any, ...]]
 
+    def near(self, bounds: tuple[float, float, float, float], crs: str) -> VectorLayer:
+        """Give the parts near a box of another CRS; what lies on the other side of the Earth has no place in it."""
+        transformer = pyproj.Transformer.from_crs(parse_crs(crs), parse_crs(self.crs), always_xy=True)
+        west, south, east, north = transformer.transform_bounds(*bounds, densify_pts=21)
+        if not np.isfinite([west, south, east, north]).all() or west >= east:  # over a pole or the antimeridian
+            return self
+        margin = max(east - west, north - south)
+        box = shapely.box(west - margin, south - margin, east + margin, north + margin)
+        return replace(self, geometries=tuple(shapely.intersection(np.array(self.geometries, dtype=object), box)))
+
     def to_crs(self, crs: str) -> VectorLayer:
         """Give the layer in another CRS, with bent edges where straight ones do not stay straight."""
         if normalize_crs(crs) == self.crs:
             return self
         transformer = pyproj.Transformer.from_crs(parse_crs(self.crs), parse_crs(crs), always_xy=True)
-        west, south, east, north = shapely.total_bounds(list(self.geometries))
-        fine = shapely.segmentize(list(self.geometries), max(east - west, north - south) / _EDGE_PARTS)
+        geometries = np.array(self.geometries, dtype=object)
+        west, south, east, north = shapely.bounds(geometries).reshape(-1, 4).T
+        extent = np.nan_to_num(np.maximum(east - west, north - south))
+        fine = shapely.segmentize(geometries, np.where(extent > 0, extent, 1) / _EDGE_PARTS)
 
         def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.column_stack(transformer.transform(points[:, 0], points[:, 1]))

@@ -50,5 +50,9 @@ def read_yaml(path: Path) -> Any:  # YAML is what it is
         raise InputError(f"{path}: there is no such file") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except InputError:
+        raise
+    except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:  # an impossible key, date or number
         raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from error

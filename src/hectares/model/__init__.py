@@ -1,1 +1,1 @@
-"""Networks, losses, augmentation, the segmenter and its training module. Torch, and no files."""
+"""Networks, losses, augmentation, the segmenter and its training module. Torch, and no raster files."""

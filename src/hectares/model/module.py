@@ -48,7 +48,7 @@ class SegmentationModule(pl.LightningModule):
         loss = self._loss(self(image), label)
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss is {float(loss)} in epoch {self.current_epoch + 1}, step {index + 1}; "
+                f"the loss is {float(loss.detach())} in epoch {self.current_epoch + 1}, step {index + 1}; "
                 f"use a smaller --lr (it is {self._config.lr}) or --precision fp32"
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(image))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ class Network:
     summary: str
     library: str | None = None
     """Name of the architecture in segmentation_models_pytorch; None for networks of our own."""
+    home: str = ""
+    """`module:Class` of a network of our own, imported on first use."""
     stride: int = 32
     """Sides of the input are padded to multiples of this."""
 
@@ -30,7 +33,12 @@ class Network:
 NETWORKS: dict[str, Network] = {
     n.name: n
     for n in (
-        Network("unet-elu", "U-Net of 5 levels with ELU and batch normalisation, no pretrained part", stride=16),
+        Network(
+            "unet-elu",
+            "U-Net of 5 levels with ELU and batch normalisation, no pretrained part",
+            home="unet_elu:UNetELU",
+            stride=16,
+        ),
         Network("unet", "U-Net with any encoder", "unet"),
         Network("unetplusplus", "nested U-Net with any encoder", "unetplusplus"),
         Network("linknet", "light U-Net that adds instead of concatenating, any encoder", "linknet"),
@@ -105,12 +113,9 @@ def build_network(
     if entry.library is None and pretrained is not None:
         raise ConfigError(f"network {name} has no encoder with {pretrained} weights; use --weights none")
     if entry.library is None:
-        from hectares.model.networks.unet_elu import UNetELU
-
-        width, crop = options.get("width", 32), options.get("crop", 0)
-        assert isinstance(width, int)
-        assert isinstance(crop, int)
-        return AnySize(UNetELU(bands, classes, width=width, crop=crop), entry.stride)
+        module, name_of_class = entry.home.split(":")
+        network = getattr(import_module(f"hectares.model.networks.{module}"), name_of_class)
+        return AnySize(network(bands, classes, **options), entry.stride)
     encoder = options["encoder"]
     assert isinstance(encoder, str)
     return AnySize(_library_network(entry, encoder, bands, classes, pretrained), entry.stride)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from hectares.view.numbers import count, number, percent, score
+from hectares.view.numbers import count, difference, percent, score
 from hectares.view.tables import Content, Fact
 
 _LOSSES = {"ce": "cross-entropy", "dice": "Dice", "focal": "focal", "bce": "binary cross-entropy", "jaccard": "Jaccard"}
+_OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "stochastic gradient descent"}
 _STARTS = {"none": "from random weights", "imagenet": "from weights learned on ImageNet"}
 _BIAS = 0.1
 """Share by which a class may be over- or underpredicted before the page warns of its area."""
@@ -42,11 +44,11 @@ def _training_sentences(segmenter: Content) -> Iterator[str]:
             f"{count(scenes, 'labelled image')}; some of them served only to choose the best epoch."
         )
     loss = " plus ".join(_LOSSES.get(part, part) for part in str(config.get("loss", "")).split("+"))
-    weights = str(config.get("weights", "none"))
+    weights, optimizer = str(config.get("weights", "none")), str(config.get("optimizer"))
     start = _STARTS.get(weights, f"from the weights in {weights}")
     yield (
-        f"Training started {start} and ran for {count(segmenter['epochs'], 'epoch')} in batches of {config.get('batch')}, "
-        f"lowering the {loss} loss with {config.get('optimizer')}."
+        f"Training started {start} and ran for {count(segmenter['epochs'], 'epoch')} in batches of "
+        f"{config.get('batch')}, lowering the {loss} loss with {_OPTIMIZERS.get(optimizer, optimizer)}."
     )
     best = segmenter["best"]
     yield (
@@ -62,11 +64,12 @@ def mapping_story(name: str, provenance: Content) -> tuple[str, ...]:
     if "tile_px" not in provenance:
         return ()
     height, width = provenance["tile_px"]
-    return (
+    sentence = (
         f"The map {name} was made from the scene {provenance.get('scene')} with hectares {provenance.get('version')}: "
         f"the network looked at windows of {width} × {height} px which overlap by {provenance.get('overlap_px')} px, "
-        "and every pixel was taken from the window in whose middle part it lies.",
+        "and every pixel was taken from the window in whose middle part it lies."
     )
+    return (sentence,)
 
 
 def _brief(value: float | None) -> str:
@@ -76,13 +79,63 @@ def _brief(value: float | None) -> str:
 # --- What belongs together --------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """An artefact of the page and what it says it was made from."""
+
+    name: str
+    kind: str
+    """class map, scene, segmenter, areas or evaluation."""
+    sha256: str
+    content: Content
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """SHA-256 of each input, by its role."""
+        return self.content.get("inputs", {})  # type: ignore[no-any-return]  # JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Whether two artefacts belong together."""
+
+    holds: bool
+    sentence: str
+
+
+_KIND_OF_INPUT = {"map": "class map", "scene": "scene", "segmenter": "segmenter"}
+_VERBS = {"class map": "was made from", "areas": "were counted from", "evaluation": "scores"}
+
+
+def belong_together(pieces: Sequence[Piece]) -> list[Check]:
+    """Compare the inputs of each artefact with the others on the page, by their SHA-256."""
+    return [check for piece in pieces for check in _checks(piece, pieces)]
+
+
+def _checks(piece: Piece, pieces: Sequence[Piece]) -> Iterator[Check]:
+    if piece.kind not in _VERBS:  # reference areas are counted from a map that is rarely on the page
+        return
+    says = f"The {piece.kind} {piece.name} {_VERBS[piece.kind]}"
+    for role, sha256 in sorted(piece.inputs.items()):
+        given = [p for p in pieces if p.kind == _KIND_OF_INPUT.get(role)]
+        if not given and role == "segmenter" and piece.kind == "evaluation":
+            for maker in (p for p in pieces if p.kind == "class map" and "segmenter" in p.inputs):
+                same = maker.inputs["segmenter"] == sha256
+                yield Check(same, f"{says} the segmenter that made the class map {maker.name}.")
+        elif given:
+            match = next((p for p in given if p.sha256 == sha256), None)
+            listed = match.name if match else " or ".join(p.name for p in given)
+            yield Check(match is not None, f"{says} the {given[0].kind} {listed}.")
+
+
 def stamp_facts(content: Content) -> tuple[Fact, ...]:
     """Give version, inputs and settings of an artefact, complete, for the table of sources."""
     facts = []
     if content.get("version"):
         facts.append(Fact("written by", f"hectares {content['version']}, Python {content.get('python', 'unknown')}"))
     facts += [Fact(f"made from {name}", str(sha)) for name, sha in sorted(content.get("inputs", {}).items())]
-    facts += [Fact(name, _flat(content[name])) for name in ("facts", "config") if content.get(name)]
+    named = (("facts", "run on"), ("config", "settings"))
+    facts += [Fact(name, _flat(content[key])) for key, name in named if content.get(key)]
     return tuple(facts)
 
 
@@ -93,6 +146,17 @@ def _flat(settings: Mapping[str, Any]) -> str:
     'legend none · seed 0 · without none'
     """
     return " · ".join(f"{k} {'none' if v is None or v == [] else v}" for k, v in sorted(settings.items()))
+
+
+def map_notes(provenance: Content, shape: tuple[int, int], step: int, *, has_nodata: bool) -> Iterator[str]:
+    """Say what to know when looking at the picture of a map."""
+    if step > 1:
+        yield f"The picture is reduced: one of its pixels stands for {step} × {step} of the map."
+    if has_nodata:
+        yield "What is pale has no class: the sensor saw nothing there."
+    share = seen_share(provenance.get("trained_on", ()), shape)
+    if share > 0:
+        yield f"{percent(share)} of this place was seen in training: there the map looks better than it is elsewhere."
 
 
 def seen_share(windows: Sequence[Sequence[int]], shape: tuple[int, int]) -> float:
@@ -139,24 +203,33 @@ def score_limits(evaluation: Content, name: str) -> Iterator[str]:
         )
     elif evaluation.get("subject") == "chips":
         yield (
-            f"The scores of {name} come from the {split} split, which training or the choice of the best epoch has seen: "
-            "they are too good for new places."
+            f"The scores of {name} come from the {split} split, which training or the choice of the best epoch "
+            "has seen: they are too good for new places."
         )
     else:
         yield f"The scores of {name} hold for where the reference lies, and the reference has errors of its own."
+    yield from _biases(evaluation["classes"])
     for record in evaluation["classes"]:
-        predicted, reference = record["predicted_px"], record["reference_px"]
-        if reference and abs(predicted / reference - 1) > _BIAS:
-            more = "more" if predicted > reference else "less"
-            way = "too large" if predicted > reference else "too small"
+        if not record["reference_px"]:
             yield (
-                f"In the scored pixels there is {percent(abs(predicted / reference - 1), 0)} {more} "
-                f"{record['class_name']} predicted than the reference has: its mapped area is probably {way} too."
-            )
-        elif not reference:
-            yield (
-                f"{record['class_name']} is not in the scored reference ({number(predicted)} pixels of it were predicted): "
+                f"{record['class_name']} is not in the scored reference "
+                f"({count(record['predicted_px'], 'pixel')} predicted as it): "
                 "nothing is known about how well it is mapped."
+            )
+
+
+def _biases(classes: Sequence[Content]) -> Iterator[str]:
+    """Say which classes are predicted more or less often than they are there: their areas go wrong alike."""
+    ratios = {r["class_name"]: r["predicted_px"] / r["reference_px"] for r in classes if r["reference_px"]}
+    for more, way, chosen in (
+        ("more", "large", {name: ratio for name, ratio in ratios.items() if ratio > 1 + _BIAS}),
+        ("fewer", "small", {name: ratio for name, ratio in ratios.items() if ratio < 1 - _BIAS}),
+    ):
+        if chosen:
+            listed = ", ".join(f"{name} ({difference(ratio, 1.0)})" for name, ratio in chosen.items())
+            yield (
+                f"Among the scored pixels {more} were predicted than the reference has of {listed}: "
+                f"the mapped area of {'these' if len(chosen) > 1 else 'it'} is probably too {way}."
             )
 
 

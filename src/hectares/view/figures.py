@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from hectares.core.legend import Color
+from hectares.core.legend import Color, hex_color
 from hectares.view.numbers import decimals_for, difference, number, percent
 from hectares.view.scorecard import Example as Example
 from hectares.view.scorecard import draw_evaluation as draw_evaluation
@@ -88,7 +89,7 @@ def _mark_best(axes: Axes, epochs: FloatArray, curves: Mapping[str, FloatArray],
     place = (epochs[best] - first) / (last - first)
     align = "left" if place < 0.15 else "right" if place > 0.85 else "center"
     axes.axvline(epochs[best], color=SOFT, linewidth=0.9, linestyle=(0, (2, 2)))
-    more = {"ha": align, "va": "bottom", "xytext": (0, 4), "textcoords": "offset points"}
+    more: dict[str, Any] = {"ha": align, "va": "bottom", "xytext": (0, 4), "textcoords": "offset points"}
     note(axes, epochs[best], high, f"best, epoch {epochs[best]:.0f}{score}", **more)
     for key, values in curves.items():
         axes.plot(epochs[best], values[best], "o", markersize=5, color=_CURVES[key][1], clip_on=False)
@@ -101,7 +102,12 @@ def _name_ends(axes: Axes, curves: Mapping[str, FloatArray], high: float) -> Non
     for value, key in sorted(ends):
         name, color = _CURVES[key]
         floor = max(float(value), floor + 0.08 * high)
-        more = {"va": "center", "xytext": (8, 0), "textcoords": "offset points", "annotation_clip": False}
+        more: dict[str, Any] = {
+            "va": "center",
+            "xytext": (8, 0),
+            "textcoords": "offset points",
+            "annotation_clip": False,
+        }
         note(axes, axes.get_xlim()[1], floor, name, Style(SMALL_PT, color), **more)
 
 
@@ -175,8 +181,7 @@ def _bar_labels(bars: Sequence[Bar]) -> list[tuple[str, str]]:
 
 
 def _draw_bar(axes: Axes, bar: Bar, y: float) -> None:
-    face = tuple(v / 255 for v in bar.color)
-    axes.barh(y, bar.mapped_ha, 0.6, color=face, edgecolor=SOFT, linewidth=0.5)
+    axes.barh(y, bar.mapped_ha, 0.6, color=hex_color(bar.color), edgecolor=SOFT, linewidth=0.5)
     if bar.reference_ha is not None:
         for color, width in (("white", 4.5), (INK, 2.0)):
             ends = (y - 0.42, y + 0.42)

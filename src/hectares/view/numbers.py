@@ -6,21 +6,22 @@ import math
 from collections.abc import Iterable
 
 NONE = "–"
+_PERCENT = "\N{NO-BREAK SPACE}%"
 _LEAST_DIGITS, _MOST_DIGITS = 4, 6
 """Significant digits of the largest value of a column: an area is not known better than that."""
 
 
 def decimals_for(values: Iterable[float | None]) -> int:
-    """Choose the decimals of a column: a digit for its smallest value, four to six for its largest.
+    """Choose the decimals of a column: a digit or two for its smallest value, four to six for its largest.
 
-    >>> decimals_for([50_123.45, 0.3]), decimals_for([12.0, 0.034]), decimals_for([5_000_000.0, 12.0])
-    (1, 2, 0)
+    >>> decimals_for([50_123.45, 0.3]), decimals_for([12.0, 0.034]), decimals_for([2634.0, 6.7])
+    (1, 2, 1)
     """
     sizes = [abs(v) for v in values if v is not None and math.isfinite(v) and v != 0]
     if not sizes:
         return 0
     smallest, largest = (math.floor(math.log10(size)) for size in (min(sizes), max(sizes)))
-    wanted = max(-smallest, _LEAST_DIGITS - 1 - largest)
+    wanted = max(-smallest if smallest < 0 else 1 - smallest, _LEAST_DIGITS - 1 - largest)
     return max(0, min(wanted, _MOST_DIGITS - 1 - largest))
 
 
@@ -37,33 +38,33 @@ def number(value: float | None, decimals: int = 0) -> str:
 
 
 def percent(share: float | None, decimals: int = 1) -> str:
-    """Write a share of 0 to 1 in per cent; what is not nothing is not written as nothing.
+    r"""Write a share of 0 to 1 in per cent; what is not nothing is not written as nothing.
 
     >>> percent(0.4256), percent(0.0001), percent(0.0), percent(0.99999), percent(None)
-    ('42.6 %', '<0.1 %', '0.0 %', '>99.9 %', '–')
+    ('42.6\xa0%', '<0.1\xa0%', '0.0\xa0%', '>99.9\xa0%', '–')
     """
     if share is None or not math.isfinite(share):
         return NONE
     edge = 0.1**decimals
     if 0 < share * 100 < edge / 2:
-        return f"<{edge:.{decimals}f} %"
+        return f"<{edge:.{decimals}f}{_PERCENT}"
     if 100 - edge / 2 <= share * 100 < 100:
-        return f">{100 - edge:.{decimals}f} %"
-    return f"{100 * share:.{decimals}f} %"
+        return f">{100 - edge:.{decimals}f}{_PERCENT}"
+    return f"{100 * share:.{decimals}f}{_PERCENT}"
 
 
 def difference(value: float | None, reference: float | None) -> str:
-    """Write how far a value lies from a reference, in per cent of the reference.
+    r"""Write how far a value lies from a reference, in per cent of the reference.
 
     >>> difference(103.0, 100.0), difference(97.55, 100.0), difference(5.0, 0.0), difference(100.0, 100.0)
-    ('+3.0 %', '−2.5 %', '–', '0.0 %')
+    ('+3.0\xa0%', '−2.5\xa0%', '–', '0.0\xa0%')
     """
     if value is None or reference is None or reference == 0 or not math.isfinite(value / reference):
         return NONE
     relative = round(100 * (value / reference - 1), 1)
     if relative == 0:
-        return "0.0 %"
-    return f"{'+' if relative > 0 else '−'}{abs(relative):,.1f} %"
+        return f"0.0{_PERCENT}"
+    return f"{'+' if relative > 0 else '−'}{abs(relative):,.1f}{_PERCENT}"
 
 
 def score(value: float | None) -> str:

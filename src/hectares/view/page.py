@@ -6,10 +6,13 @@ All text is escaped by the template. Pictures, style and script are inside the f
 from __future__ import annotations
 
 import base64
+import struct
 from dataclasses import dataclass, field
 
 import jinja2
 
+from hectares.view.account import Check
+from hectares.view.sheet import Sheet
 from hectares.view.tables import AreaSection, Fact, ScoreSection
 
 
@@ -23,6 +26,17 @@ class Image:
     """What it shows, for readers who do not see it."""
     width: int
     height: int
+
+    @classmethod
+    def of_sheet(cls, sheet: Sheet, alt: str) -> Image:
+        """Take a figure onto the page."""
+        return cls.of_png(sheet.png(), alt)
+
+    @classmethod
+    def of_png(cls, content: bytes, alt: str) -> Image:
+        """Take a PNG file onto the page."""
+        width, height = struct.unpack(">II", content[16:24])
+        return cls("image/png", content, alt, width, height)
 
     @property
     def uri(self) -> str:
@@ -102,14 +116,6 @@ class Source:
     sha256: str
     facts: tuple[Fact, ...] = ()
     """Version, inputs with their hashes, and settings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Whether two artefacts belong together."""
-
-    holds: bool
-    sentence: str
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,9 @@ def place_facts(grid: Grid) -> tuple[Fact, ...]:
     ground = f", {_length(width * cols_m)} × {_length(height * rows_m)}"
     name = parse_crs(grid.crs).name
     code = grid.crs if len(grid.crs) < 20 else "not in the EPSG list"
-    west, south, east, north = grid.bounds
     decimals = 5 if grid.is_geographic else 0
-    extent = (
-        f"x {number(west, decimals)} to {number(east, decimals)}, y {number(south, decimals)} to {number(north, decimals)}"
-    )
+    west, south, east, north = (number(edge, decimals) for edge in grid.bounds)
+    extent = f"x {west} to {east}, y {south} to {north}"
     center = _center(grid)
     pixel = f"{_meters(cols_m)} m" if abs(rows_m / cols_m - 1) < 0.005 else f"{_meters(cols_m)} × {_meters(rows_m)} m"
     return (

@@ -121,8 +121,9 @@ def _middles(length: int, step: int) -> NDArray[np.int64]:
     >>> _middles(10, 4)
     array([2, 6, 9])
     """
-    starts = np.arange(0, length, step)
-    return starts + np.minimum(step, length - starts) // 2
+    starts: NDArray[np.int64] = np.arange(0, length, step)
+    middles: NDArray[np.int64] = starts + np.minimum(step, length - starts) // 2
+    return middles
 
 
 def _means(chip: Chip, step: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

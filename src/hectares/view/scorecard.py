@@ -60,12 +60,17 @@ class Example:
 
 def draw_evaluation(path: Path, confusion: Confusion, legend: Legend, examples: Sequence[Example]) -> None:
     """Draw the confusion matrix with the scores of each class, and examples from the worst to the best."""
+    evaluation_sheet(confusion, legend, examples).save(path)
+
+
+def evaluation_sheet(confusion: Confusion, legend: Legend, examples: Sequence[Example]) -> Sheet:
+    """Give the figure of an evaluation; see `draw_evaluation`."""
     card = _Card(confusion, legend)
     gallery = _Gallery(examples, legend)
     sheet = Sheet(_WIDTH, card.height + gallery.height)
     card.draw(sheet)
     gallery.draw(sheet, card.height)
-    sheet.save(path)
+    return sheet
 
 
 # --- Confusion and scores ---------------------------------------------------------------------------------
@@ -156,7 +161,7 @@ class _Card:
         axes.set(xlim=(-0.03, 1.03), ylim=(classes, 0))
         ticks = [0.0, 0.25, 0.5, 0.75, 1.0] if right - left > 1.6 else [0.0, 0.5, 1.0]
         scale_ticks(axes, ticks, [f"{t:g}" for t in ticks])
-        middles = np.arange(classes) + 0.5
+        middles = np.arange(classes, dtype=np.float64) + 0.5
         axes.hlines(middles, c.iou, c.f1, color=FAINT, linewidth=2.5, linestyles="solid")
         _dots(axes, c.iou, c.f1, middles)
         self._draw_numbers(sheet, right)
@@ -206,17 +211,20 @@ def _row_shares(confusion: Confusion) -> FloatArray:
     """(K, K) share of each reference class that was predicted as each class; NaN where there is no reference."""
     counts = confusion.counts.astype(np.float64)
     totals = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
+    shares: FloatArray = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
+    return shares
 
 
 def _inked(shares: FloatArray) -> Picture:
     """Colors of the cells: the diagonal in blue, errors in orange, deeper for more; absent rows are pale."""
-    inks = np.where(np.eye(len(shares), dtype=np.bool_)[..., None], np.array(_RIGHT), np.array(_WRONG))
-    depth = np.sqrt(np.nan_to_num(shares))[..., None]  # a few per cent of errors should be seen
-    depth = np.where(np.eye(len(shares), dtype=np.bool_)[..., None], np.nan_to_num(shares)[..., None], depth)
-    mixed = 248 + (inks - 248) * depth
+    right = np.eye(len(shares), dtype=np.bool_)
+    known = np.nan_to_num(shares)
+    depth = np.where(right, known, np.sqrt(known))[..., None]  # a few per cent of errors should be seen
+    inks = np.where(right[..., None], np.array(_RIGHT), np.array(_WRONG))
+    mixed = np.rint(248 + (inks - 248) * depth)
     mixed[np.isnan(shares)] = tuple(bytes.fromhex(PALE[1:]))
-    return np.rint(mixed).astype(np.uint8)
+    picture: Picture = mixed.astype(np.uint8)
+    return picture
 
 
 def _cell(share: float, *, exact: bool = False) -> str:

@@ -17,8 +17,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import TextPath
+from numpy.typing import NDArray
 
-from hectares.view.render import Color, Picture, encode_png
+from hectares.core.legend import Color, hex_color
+from hectares.view.render import Picture, encode_png
 
 INK = "#1f2328"
 SOFT = "#5a636d"
@@ -91,7 +93,7 @@ class Sheet:
     def swatch(self, x: float, y: float, side: float, color: Color) -> None:
         """Paint a square in the color of a class, centered on the height y."""
         axes = self.axes(x, y - side / 2, side, side)
-        axes.set_facecolor(tuple(v / 255 for v in color))
+        axes.set_facecolor(hex_color(color))
         for spine in axes.spines.values():
             spine.set(visible=True, color=SOFT, linewidth=0.5)
 
@@ -114,8 +116,9 @@ class Sheet:
 
     def png(self) -> bytes:
         """Give the sheet as the bytes of a PNG file."""
-        self._canvas.draw()
-        return encode_png(np.asarray(self._canvas.buffer_rgba())[..., :3])
+        self._canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib
+        pixels: NDArray[np.uint8] = np.asarray(self._canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+        return encode_png(pixels[..., :3])
 
 
 def scale_ticks(axes: Axes, ticks: list[float], labels: list[str], *, at: Literal["top", "bottom"] = "bottom") -> None:

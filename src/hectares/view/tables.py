@@ -92,9 +92,15 @@ def area_section(areas: Content, reference: Content | None, *, max_zones: int) -
     def line(record: Content, color: str | None) -> AreaLine:
         name, hectares = record["class_name"], record["area_ha"]
         return AreaLine(
-            name, color, number(hectares, decimals), number(other[name], other_decimals), percent(record["share"]),
-            number(record["pixels"]), number(given.get(name), decimals), difference(hectares, given.get(name)),
-        )  # fmt: skip
+            name=name,
+            color=color,
+            hectares=number(hectares, decimals),
+            other_unit=number(other[name], other_decimals),
+            share=percent(record["share"]),
+            pixels=number(record["pixels"]),
+            reference=number(given.get(name), decimals),
+            difference=difference(hectares, given.get(name)),
+        )
 
     observed = _sum(classes, "all classes")
     other[observed["class_name"]] = sum(other[r["class_name"]] for r in classes)
@@ -143,7 +149,7 @@ def _zone_table(areas: Content, reference: Content | None, max_zones: int) -> Zo
     rows = []
     for zone, records in list(zones.items())[:max_zones]:
         mapped = _by_name(records)
-        given = {} if reference is None else _by_name(reference["zones"].get(zone, ()))
+        given = {} if reference is None else _by_name(reference.get("zones", {}).get(zone, ()))
         cells = [_zone_cell(mapped.get(name), given.get(name), decimals) for name in names]
         cells.append(_zone_cell(sum(mapped.values()), sum(given.values()) if given else None, decimals))
         if has_nodata:
@@ -192,11 +198,17 @@ def score_section(evaluation: Content, name: str) -> ScoreSection:
     legend = Legend.from_json(evaluation["legend"])
     lines = [
         ScoreLine(
-            r["class_name"], hex_color(c.color), *(score(r[key]) for key in ("iou", "f1", "precision", "recall")),
-            reference_px=number(r["reference_px"]), predicted_px=number(r["predicted_px"]),
+            name=r["class_name"],
+            color=hex_color(c.color),
+            iou=score(r["iou"]),
+            f1=score(r["f1"]),
+            precision=score(r["precision"]),
+            recall=score(r["recall"]),
+            reference_px=number(r["reference_px"]),
+            predicted_px=number(r["predicted_px"]),
         )
         for r, c in zip(evaluation["classes"], legend.classes, strict=True)
-    ]  # fmt: skip
+    ]
     o = evaluation["overall"]
     overall = (
         Fact("accuracy", percent(o["accuracy"])),

@@ -1,0 +1,88 @@
+"""What is done, so that a killed run goes on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hectares.errors import ArtefactError, ResourceError
+from hectares.io.journal import Journal
+
+HEADER = {"config": {"tile_px": 64, "overlap_px": None}, "inputs": {"scene": "ab"}, "bands": ("red", "nir")}
+BLOCKS = [np.arange(6, dtype=np.uint8).reshape(2, 3), np.full((1, 4), 255, np.uint8)]
+SHAPES = [(2, 3), (1, 4)]
+
+
+def _open(tmp_path: Path, header: dict[str, object] = HEADER, *, overwrite: bool = False) -> Journal:
+    return Journal(tmp_path / "map.tif", header, overwrite=overwrite)
+
+
+def test_a_batch_comes_back_after_a_restart(tmp_path: Path):
+    _open(tmp_path).put(3, BLOCKS)
+    again = _open(tmp_path)
+    assert (again.has(3), again.has(2)) == (True, False)
+    found = again.get(3, SHAPES)
+    assert [b.tolist() for b in found] == [b.tolist() for b in BLOCKS]
+    assert found[0].dtype == np.uint8
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
+def test_a_damaged_batch_is_not_done(tmp_path: Path, damage: str):
+    journal = _open(tmp_path)
+    journal.put(0, BLOCKS)
+    file = next(journal.folder.glob("batch-*.bin"))
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes({"cut": content[:-3], "flip": content, "empty": b""}[damage])
+    assert not _open(tmp_path).has(0)
+    with pytest.raises(ArtefactError, match="is damaged"):
+        journal.get(0, SHAPES)
+
+
+def test_a_batch_that_was_being_written_is_not_done(tmp_path: Path):
+    journal = _open(tmp_path)
+    (journal.folder / "batch.part").write_bytes(b"half")
+    assert not any(_open(tmp_path).has(n) for n in range(3))
+
+
+def test_another_configuration_is_refused_with_the_difference(tmp_path: Path):
+    _open(tmp_path).put(0, BLOCKS)
+    other = HEADER | {"config": {"tile_px": 128, "overlap_px": None}}
+    with pytest.raises(ArtefactError, match=r"another configuration lies here \(config\.tile_px was 64, is 128\)"):
+        _open(tmp_path, other)
+    assert _open(tmp_path).has(0)
+
+
+def test_overwrite_discards_another_configuration(tmp_path: Path):
+    _open(tmp_path).put(0, BLOCKS)
+    assert not _open(tmp_path, HEADER | {"bands": ["red"]}, overwrite=True).has(0)
+
+
+def test_a_header_that_was_cut_means_that_nothing_was_done(tmp_path: Path):
+    journal = _open(tmp_path)
+    journal.put(0, BLOCKS)
+    (journal.folder / "header.json").write_text('{"conf')
+    assert not _open(tmp_path).has(0)
+
+
+def test_a_closed_journal_leaves_nothing(tmp_path: Path):
+    journal = _open(tmp_path)
+    journal.put(0, BLOCKS)
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_a_resource_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    journal = _open(tmp_path)
+
+    def fsync(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(ResourceError, match="the disk is full"):
+        journal.put(0, BLOCKS)
+    assert not journal.has(0)
