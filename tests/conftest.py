@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
-from affine import Affine
 from hypothesis import HealthCheck, settings
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
 
+from factory import Notes, WriteRaster, save_raster
 from hectares.core.legend import LandClass, Legend
-from hectares.monitor import Problem
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
-
-Nodata = Literal["tag", "alpha", "mask", "nan"]
-WriteRaster = Callable[..., Path]
-
-UTM = Affine(10, 0, 500_120, 0, -10, 5_000_370)
-"""Pixels of 10 m, off the origin; for EPSG:32633."""
-_DRIVERS = {".tif": "GTiff", ".tiff": "GTiff", ".png": "PNG", ".jpg": "JPEG", ".jp2": "JP2OpenJPEG"}
 
 
 @pytest.fixture
@@ -42,63 +30,6 @@ def write_raster(tmp_path: Path) -> WriteRaster:
     return write
 
 
-def save_raster(
-    path: Path,
-    image: np.ndarray,
-    *,
-    crs: str | None = "EPSG:32633",
-    transform: Affine | None = UTM,
-    rotation_deg: float = 0,
-    nodata: float | None = None,
-    valid: np.ndarray | None = None,
-    valid_as: Nodata = "tag",
-    palette: Mapping[int, Sequence[int]] | None = None,
-    names: Sequence[str] = (),
-    colors: Sequence[ColorInterp] = (),
-    **profile: Any,
-) -> None:
-    """Write an image with rasterio.
-
-    `valid` says where the image was observed, `valid_as` how the file says so: by the nodata value, an alpha
-    band, an internal mask, or NaN. PNG and JPEG are written without a place.
-    """
-    image = image[None] if image.ndim == 2 else image
-    if path.suffix != ".tif":
-        crs = transform = None
-    if transform is not None:
-        transform = transform @ Affine.rotation(rotation_deg)
-    if valid is not None and valid_as == "tag":
-        assert nodata is not None
-        image = np.where(valid, image, np.array(nodata, image.dtype))
-    if valid is not None and valid_as == "nan":
-        image = np.where(valid, image, np.array(np.nan, image.dtype))
-    if valid is not None and valid_as == "alpha":
-        image = np.concatenate([image, np.where(valid, 255, 0)[None].astype(image.dtype)])
-    count, height, width = image.shape
-    head = {"count": count, "height": height, "width": width, "dtype": image.dtype.name}
-    head |= {"driver": _DRIVERS[path.suffix], "crs": crs, "nodata": nodata}
-    if transform is not None:
-        head["transform"] = transform
-    with (
-        warnings.catch_warnings(),
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES", GDAL_PAM_ENABLED="NO"),
-    ):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path, "w", **(head | profile)) as dataset:
-            if colors:
-                dataset.colorinterp = list(colors)
-            elif valid_as == "alpha" and valid is not None:
-                plain = [ColorInterp.gray] if count == 2 else [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
-                dataset.colorinterp = [*plain, ColorInterp.alpha]
-            if palette is not None:
-                dataset.write_colormap(1, {code: tuple(color) for code, color in palette.items()})
-            dataset.write(image)
-            for number, name in enumerate(names, start=1):
-                dataset.set_band_description(number, name)
-            if valid is not None and valid_as == "mask":
-                dataset.write_mask(valid)
-
-
 @pytest.fixture
 def legend() -> Legend:
     """Three classes whose codes are neither their indices nor in order."""
@@ -112,25 +43,6 @@ def legend() -> Legend:
         also_ignore=(99,),
         ignore_colors=((0, 0, 0),),
     )
-
-
-class Notes:
-    """A monitor that remembers."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.stages: list[str] = []
-
-    def progress(self, stage: str, done: int, total: int | None, note: str = "") -> None:  # noqa: ARG002
-        """Remember the stage."""
-        self.stages.append(stage)
-
-    def problem(self, problem: Problem) -> None:
-        """Remember the problem."""
-        self.problems.append(problem)
-
-    def raise_if_stopped(self) -> None:
-        """Never stop."""
 
 
 @pytest.fixture

@@ -293,14 +293,14 @@ def test_artefacts_that_belong_together_are_confirmed(page: str) -> None:
         "The evaluation evaluation.json scores the segmenter run.",
     ):
         assert sentence in text
-    assert "It is not so" not in text
+    assert 'class="fails"' not in page
 
 
 def test_areas_of_another_map_are_reported(tmp_path: Path, notes: Notes) -> None:
     chain = Chain(tmp_path)
     chain.save_areas(chain.areas, of="f" * 64)
     page = chain.report(chain.map, chain.areas, notes=notes)
-    assert "It is not so: The areas areas.json were counted from the class map map.tif." in Reader(page).text
+    assert "The areas areas.json were not counted from the class map map.tif." in Reader(page).text
     assert len(notes.problems) == 1
 
 
@@ -325,6 +325,24 @@ def test_scene_off_the_grid_of_the_map_stands_alone(chain: Chain) -> None:
     page = chain.report(chain.map, other)
     assert not Reader(page).all("input")
     assert "elsewhere.tif" in page
+
+
+def test_scene_that_stands_alone_raises_no_doubt_about_the_map(chain: Chain, notes: Notes) -> None:
+    other = chain.folder / "other" / "scene.tif"
+    other.parent.mkdir()
+    save_raster(other, np.arange(54, dtype=np.uint8).reshape(6, 9))
+    page = chain.report(chain.map, other, notes=notes)
+    assert not notes.problems
+    assert 'class="fails"' not in page
+
+
+def test_artefacts_of_one_name_are_told_apart_by_their_folders(chain: Chain, tmp_path: Path) -> None:
+    twin = tmp_path / "twin" / "scene.tif"
+    twin.parent.mkdir()
+    twin.write_bytes(chain.scene.read_bytes())
+    text = Reader(chain.report(chain.scene, twin)).text
+    assert "twin/scene.tif" in text
+    assert f"{chain.folder.name}/scene.tif" in text
 
 
 def test_title_and_picture_size_are_options(chain: Chain) -> None:

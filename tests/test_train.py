@@ -123,7 +123,8 @@ def test_a_killed_run_goes_on(unbroken, chips, tmp_path):
     deadline = time.monotonic() + 120
     while not last.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    if process.poll() is None:
+        os.kill(process.pid, signal.SIGKILL)
     process.wait()
     train.train_segmenter(chips, run, CONFIG, overwrite=run.exists())
     assert weights_hash(run) == weights_hash(unbroken)

@@ -230,7 +230,7 @@ def _reference_legend(opened: ClassMap, reference: Path, config: EvaluateConfig)
     if "HECTARES_LEGEND" in facts.tags:
         with open_class_map(reference) as other:
             return other.legend
-    nodata = facts.nodata if facts.nodata is not None and facts.nodata == int(facts.nodata) else None
+    nodata = facts.nodata if facts.nodata is not None and facts.nodata.is_integer() else None  # NaN is not
     free = nodata is not None and nodata not in opened.legend.codes
     return replace(opened.legend, nodata=int(nodata) if free and nodata is not None else IGNORE)
 

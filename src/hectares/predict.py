@@ -176,10 +176,10 @@ def _wanted_bands(spec: SegmenterSpec, source: RasterFile, config: PredictConfig
                 f"--bidx names {len(wanted)} bands, the segmenter takes {len(spec.bands)} ({', '.join(spec.bands)})"
             )
         return wanted
-    available = {name.lower() for name in source.bands}
+    available = [name.lower() for name in source.bands]
     missing = [name for name in spec.bands if name.lower() not in available]
-    if not missing:
-        return list(spec.bands)
+    if not missing:  # given as numbers: a band may be named "8" and be the fourth
+        return [str(available.index(name.lower()) + 1) for name in spec.bands]
     if len(source.bands) == len(spec.bands) and (_unnamed(spec.bands) or _unnamed(source.bands)):
         what = f"has the bands {', '.join(source.bands)}, the segmenter was trained on {', '.join(spec.bands)}"
         monitor.problem(Problem(str(source.path), what, "they are taken in this order; say otherwise with --bidx"))

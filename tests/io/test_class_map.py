@@ -9,10 +9,10 @@ import pytest
 import rasterio
 import rio_cogeo
 from affine import Affine
-from conftest import UTM, WriteRaster
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory import UTM, WriteRaster
 from hectares.core.grid import Grid
 from hectares.core.legend import LandClass, Legend
 from hectares.core.window import Window

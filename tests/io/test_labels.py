@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import WriteRaster
 
+from factory import WriteRaster
 from hectares.core.legend import LandClass, Legend
 from hectares.core.window import Window
 from hectares.errors import LegendError
@@ -78,7 +78,9 @@ def test_codes_without_codes_in_the_legend_are_ambiguous(write_raster: WriteRast
         _read(write_raster("a.tif", CODES), BY_COLOR)
 
 
-@pytest.mark.parametrize(("bands", "by", "message"), [(2, "auto", "has one band, this one has 2"), (1, "color", "three bands")])
+@pytest.mark.parametrize(
+    ("bands", "by", "message"), [(2, "auto", "has one band, this one has 2"), (1, "color", "three bands")]
+)
 def test_what_fits_neither_way_is_refused(write_raster: WriteRaster, legend: Legend, bands: int, by: str, message: str):
     path = write_raster("a.tif", np.repeat(CODES[None], bands, axis=0), photometric="MINISBLACK")
     with pytest.raises(LegendError, match=message):

@@ -14,7 +14,7 @@ import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp
 
-from conftest import UTM, WriteRaster
+from factory import UTM, WriteRaster
 from hectares.core.grid import Grid
 from hectares.core.window import Window
 from hectares.errors import BandError, RasterError
@@ -465,9 +465,7 @@ def test_nothing_is_written_beside_inputs(
     assert tree_of(path.parent) == before
 
 
-@pytest.mark.parametrize(
-    "name", ["with space.tif", "ünïcode.tif", "[x]*.tif", "-dash.tif", "new\nline.tif", "a:b.tif"]
-)
+@pytest.mark.parametrize("name", ["with space.tif", "ünïcode.tif", "[x]*.tif", "-dash.tif", "new\nline.tif", "a:b.tif"])
 def test_odd_file_names_are_read(write_raster: WriteRaster, name: str):
     with open_raster(write_raster(name, IMAGE)) as raster:
         assert raster.read(Window(0, 0, 1, 1)).valid.all()

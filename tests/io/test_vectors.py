@@ -18,9 +18,7 @@ from hectares.io.features import inside, pixel_window
 from hectares.io.vectors import VectorLayer, read_layer, split_layer_name, write_layer
 
 SQUARE = shapely.box(500_000, 5_000_000, 500_100, 5_000_300)
-HOLED = shapely.Polygon(
-    [(0, 0), (9, 0), (9, 5), (0, 5)], holes=[[(1, 1), (2, 1), (2, 2), (1, 2)]]
-)
+HOLED = shapely.Polygon([(0, 0), (9, 0), (9, 5), (0, 5)], holes=[[(1, 1), (2, 1), (2, 2), (1, 2)]])
 LAYER = VectorLayer("EPSG:32633", (SQUARE, HOLED), {"name": ("a", "Straße"), "n": (1, 2), "x": (0.5, -1.0)})
 
 
@@ -66,7 +64,11 @@ def test_a_point_can_change_its_crs():
 
 def _geojson(path: Path, *geometries: object, crs: bool = False) -> Path:
     features = [
-        {"type": "Feature", "properties": {"name": f"z{i}"}, "geometry": None if g is None else shapely.geometry.mapping(g)}
+        {
+            "type": "Feature",
+            "properties": {"name": f"z{i}"},
+            "geometry": None if g is None else shapely.geometry.mapping(g),
+        }
         for i, g in enumerate(geometries)
     ]
     content: dict[str, object] = {"type": "FeatureCollection", "features": features}

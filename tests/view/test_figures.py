@@ -38,7 +38,7 @@ def draw(path: Path, classes: int, examples: int = 0, *, picture: bool = True, n
     return Image.open(io.BytesIO(path.read_bytes()))
 
 
-@pytest.mark.parametrize("classes", [1, 2, 13, 40])
+@pytest.mark.parametrize("classes", [1, 2, 26])
 def test_evaluation_takes_any_number_of_classes(tmp_path: Path, classes: int) -> None:
     assert draw(tmp_path / "figure", classes).format == "PNG"
 
@@ -48,9 +48,9 @@ def test_figure_is_png_whatever_its_suffix(tmp_path: Path) -> None:
 
 
 def test_examples_make_the_figure_higher_not_wider(tmp_path: Path) -> None:
-    none, two, three = (draw(tmp_path / "f", 3, n) for n in (0, 2, 3))
-    assert none.width == two.width == three.width
-    assert none.height < two.height < three.height
+    none, three = (draw(tmp_path / "f", 3, n) for n in (0, 3))
+    assert none.width == three.width
+    assert none.height < three.height
 
 
 def test_examples_without_a_picture_are_drawn(tmp_path: Path) -> None:

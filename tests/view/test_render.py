@@ -50,12 +50,29 @@ def test_overview_is_the_mean_of_the_valid_pixels_and_has_the_hole() -> None:
     assert chip.valid.tolist() == [[True, False, True, True], [True, True, False, True], [True] * 4]
 
 
-def test_overview_does_not_depend_on_the_strips(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = np.random.default_rng(0).integers(0, 4000, (3, 16, 11)).astype(np.uint16)
-    whole = render.image_overview(source(image), 6)
-    monkeypatch.setattr(render, "_STRIP_PX", 1)
-    strips = render.image_overview(source(image), 6)
-    np.testing.assert_array_equal(whole.image, strips.image)
+@pytest.mark.parametrize("block", [(4, 3), (1, 11), (5, 16)])
+def test_overview_does_not_depend_on_what_is_read_at_once(
+    monkeypatch: pytest.MonkeyPatch, block: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+    scene = source(rng.integers(0, 4000, (3, 16, 11)).astype(np.uint16), rng.random((16, 11)) > 0.3)
+    whole = render.image_overview(scene, 6)
+    monkeypatch.setattr(render, "_READ_PX", 24)
+    parts = render.image_overview(scene, 6, block=block)
+    assert whole.valid.shape == (6, 4)
+    np.testing.assert_array_equal(whole.valid, parts.valid)
+    np.testing.assert_allclose(whole.image, parts.image, rtol=1e-6)
+
+
+def test_every_pixel_is_read_once_in_whole_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "_READ_PX", 40)
+    windows = list(render._windows((10, 13), (4, 4)))
+    seen = np.zeros((10, 13), np.uint8)
+    for window in windows:
+        seen[window.slices] += 1
+        assert window.row % 4 == window.col % 4 == 0
+        assert window.pixels <= 40
+    assert (seen == 1).all()
 
 
 def test_small_scene_is_its_own_overview() -> None:
@@ -101,4 +118,4 @@ def test_photo_is_exact_when_small_and_jpeg_when_large() -> None:
     media, content = render.encode_photo(small)
     assert media == "image/png"
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), small)
-    assert render.encode_photo(np.zeros((600, 600, 3), np.uint8))[0] == "image/jpeg"
+    assert render.encode_photo(np.zeros((300, 300, 3), np.uint8))[0] == "image/jpeg"

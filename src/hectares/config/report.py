@@ -14,7 +14,7 @@ class ReportConfig:
 
     title: str | None = None
     """Heading of the page; by default the name of the map."""
-    picture_px: int = 1000
+    picture_px: int = 1400
     """Longest side of the pictures of scene and map."""
     rgb: str | None = None
     """Bands of the scene shown as red, green and blue, by 1-based number or name: 4,3,2; by default by their names."""

@@ -58,9 +58,7 @@ def plain(value: object) -> Any:  # JSON is what it is
 def read_json(path: Path) -> Any:  # JSON is what it is
     """Read a JSON file strictly: a BOM is allowed, duplicate keys and NaN are not."""
     try:
-        size = path.stat().st_size
-        if size > _MAX_JSON_BYTES:
-            raise InputError(f"{path}: is {size / 2**20:.0f} MiB of JSON, more than {_MAX_JSON_BYTES / 2**20:.0f}")
+        _refuse_huge(path)
         text = path.read_text(encoding="utf-8-sig")
         return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except FileNotFoundError:
@@ -81,6 +79,12 @@ def read_json(path: Path) -> Any:  # JSON is what it is
         raise
     except ValueError as error:  # a number of thousands of digits
         raise InputError(f"{path}: holds a value that cannot be read ({error})") from error
+
+
+def _refuse_huge(path: Path) -> None:
+    size = path.stat().st_size
+    if size > _MAX_JSON_BYTES:
+        raise InputError(f"{path}: is {size / 2**20:.0f} MiB of JSON, more than {_MAX_JSON_BYTES / 2**20:.0f}")
 
 
 class _RefusedError(ValueError):

@@ -15,6 +15,8 @@ from hectares.core.window import Window
 
 def pixel_window(geometry: shapely.Geometry, grid: Grid) -> Window:
     """Give the smallest window of a grid that holds a geometry; of size zero if they do not meet."""
+    if geometry.is_empty:
+        return Window(0, 0, 0, 0)
     box = shapely.get_coordinates(shapely.box(*geometry.bounds))
     back = ~grid.transform
     cols, rows = back @ (box[:, 0], box[:, 1])

@@ -42,6 +42,7 @@ _DRIVERS = {
     b"\x00\x00\x00\x0cjP  ": "JP2OpenJPEG", b"\xff\x4f\xff\x51": "JP2OpenJPEG",
 }  # fmt: skip
 _GDAL_OPTIONS = {
+    "GDAL_CACHEMAX": 256,  # MiB of decoded blocks; the default grows with the machine, not with the work
     "GDAL_PAM_ENABLED": "NO",  # neither read nor write .aux.xml: a stale one replaces CRS and nodata
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # nor any other file beside it: .ovr, .tfw, .msk
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # with it, a cut PNG reads as unwritten memory without an error

@@ -57,13 +57,8 @@ def save_segmenter(
     The same spec and weights give the same bytes: the weights file carries no metadata, whose order varies.
     """
     (folder / WEIGHTS_FILE).write_bytes(save(dict(sorted(weights.items()))))
-    spec_record = spec.to_json()
-    content = {
-        **head,
-        "spec": spec_record,
-        "spec_sha256": fingerprint(spec_record),
-        "weights_sha256": sha256_file(folder / WEIGHTS_FILE),
-    }
+    content = {**head, "spec": spec.to_json(), "weights_sha256": sha256_file(folder / WEIGHTS_FILE)}
+    content["content_sha256"] = fingerprint(content)
     (folder / SPEC_FILE).write_text(dump_json(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -80,7 +75,7 @@ def find_segmenter(path: str | Path) -> StoredSegmenter:
         raise ArtefactError(f"{path}: has no {SPEC_FILE}; {hint if unfinished else 'expected a run or a segmenter'}")
     content = read_artefact(file, KIND)
     try:
-        if fingerprint(content["spec"]) != content["spec_sha256"]:
+        if fingerprint({k: v for k, v in content.items() if k != "content_sha256"}) != content["content_sha256"]:
             raise ArtefactError(f"{file}: was changed after it was saved (its SHA-256 differs); restore it from a copy")
         return StoredSegmenter(file.parent, SegmenterSpec.from_json(content["spec"]), content)
     except (KeyError, TypeError) as error:

@@ -40,11 +40,15 @@ _StrictLoader.add_implicit_resolver(
 )
 
 
+def _refuse_huge(path: Path) -> None:
+    if path.stat().st_size > _MAX_BYTES:
+        raise InputError(f"{path}: is larger than {_MAX_BYTES // 2**20} MiB; that is no config or legend")
+
+
 def read_yaml(path: Path) -> Any:  # YAML is what it is
     """Read a YAML file. Raises InputError naming the line."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path}: is larger than {_MAX_BYTES // 2**20} MiB; that is no config or legend")
+        _refuse_huge(path)
         return yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_StrictLoader)  # noqa: S506 - a safe loader
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None

@@ -45,7 +45,7 @@ NETWORKS: dict[str, Network] = {
         Network("manet", "U-Net with attention, any encoder", "manet"),
         Network("fpn", "feature pyramid, any encoder", "fpn"),
         Network("pspnet", "pyramid pooling, any encoder", "pspnet"),
-        Network("pan", "pyramid attention, any encoder", "pan"),
+        Network("pan", "pyramid attention, any encoder", "pan", stride=128),  # halves the coarsest features thrice
         Network("deeplabv3", "atrous pyramid pooling, any encoder", "deeplabv3"),
         Network("deeplabv3plus", "atrous pyramid pooling with a decoder, any encoder", "deeplabv3plus"),
         Network("upernet", "unified perceptual parsing, any encoder", "upernet"),

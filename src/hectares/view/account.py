@@ -104,7 +104,11 @@ class Check:
 
 
 _KIND_OF_INPUT = {"map": "class map", "scene": "scene", "segmenter": "segmenter"}
-_VERBS = {"class map": "was made from", "areas": "were counted from", "evaluation": "scores"}
+_VERBS = {
+    "class map": ("was made from", "was not made from"),
+    "areas": ("were counted from", "were not counted from"),
+    "evaluation": ("scores", "does not score"),
+}
 
 
 def belong_together(pieces: Sequence[Piece]) -> list[Check]:
@@ -115,17 +119,21 @@ def belong_together(pieces: Sequence[Piece]) -> list[Check]:
 def _checks(piece: Piece, pieces: Sequence[Piece]) -> Iterator[Check]:
     if piece.kind not in _VERBS:  # reference areas are counted from a map that is rarely on the page
         return
-    says = f"The {piece.kind} {piece.name} {_VERBS[piece.kind]}"
     for role, sha256 in sorted(piece.inputs.items()):
         given = [p for p in pieces if p.kind == _KIND_OF_INPUT.get(role)]
         if not given and role == "segmenter" and piece.kind == "evaluation":
             for maker in (p for p in pieces if p.kind == "class map" and "segmenter" in p.inputs):
                 same = maker.inputs["segmenter"] == sha256
-                yield Check(same, f"{says} the segmenter that made the class map {maker.name}.")
+                yield _check(piece, f"the segmenter that made the class map {maker.name}", holds=same)
         elif given:
             match = next((p for p in given if p.sha256 == sha256), None)
             listed = match.name if match else " or ".join(p.name for p in given)
-            yield Check(match is not None, f"{says} the {given[0].kind} {listed}.")
+            yield _check(piece, f"the {given[0].kind} {listed}", holds=match is not None)
+
+
+def _check(piece: Piece, other: str, *, holds: bool) -> Check:
+    verb = _VERBS[piece.kind][0 if holds else 1]
+    return Check(holds, f"The {piece.kind} {piece.name} {verb} {other}.")
 
 
 def stamp_facts(content: Content) -> tuple[Fact, ...]:

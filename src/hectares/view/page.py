@@ -44,6 +44,11 @@ class Image:
         return f"data:{self.media};base64,{base64.b64encode(self.content).decode()}"
 
     @property
+    def is_wide(self) -> bool:
+        """True if it takes the whole width of the page, with nothing beside it."""
+        return self.width > 1.3 * self.height
+
+    @property
     def is_coarse(self) -> bool:
         """True if the page enlarges it: its pixels then stay squares."""
         return self.width < 700

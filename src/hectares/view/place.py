@@ -33,6 +33,12 @@ def place_facts(grid: Grid) -> tuple[Fact, ...]:
     )
 
 
+def place_line(grid: Grid) -> str:
+    """Give the center and the size of a grid on one line."""
+    facts = {fact.label: fact.value for fact in place_facts(grid)}
+    return ", ".join(facts[label] for label in ("center", "size") if label in facts)
+
+
 def _center(grid: Grid) -> str | None:
     """Latitude and longitude of the middle; None where they cannot be computed."""
     assert grid.crs is not None

@@ -20,9 +20,9 @@ Picture = NDArray[np.uint8]
 
 _TRUE_COLOR = (("red", "green", "blue"), ("b04", "b03", "b02"), ("b4", "b3", "b2"))
 _NO_DATA_GRAY = 235
-_STRIP_PX = 2**21
+_READ_PX = 2**21
 """Pixels read at once: with three bands of 16 bits, and what is computed from them, some 30 MB."""
-_JPEG_FROM_PX = 300_000
+_JPEG_FROM_PX = 60_000
 """Larger images are written as JPEG in pages: a fifth of the size of a PNG, and no difference to be seen."""
 
 
@@ -82,17 +82,29 @@ def overview_step(shape: tuple[int, int], longest_px: int) -> int:
     return -(-max(shape) // longest_px)
 
 
-def image_overview(source: RasterSource, longest_px: int) -> Chip:
+def image_overview(source: RasterSource, longest_px: int, *, block: tuple[int, int] = (512, 512)) -> Chip:
     """Give a small picture of a scene, each pixel the mean of the valid pixels of a square; float32.
 
     A pixel is valid if at least half of its square is. Squares at the right and lower border may be cut.
-    The scene is read once, in strips: memory does not depend on its height.
+    Every pixel is read once; read in windows of whole blocks, a file decodes every block once. Memory depends on
+    neither height nor width of the scene.
     """
-    height, width = source.grid.shape
-    step = overview_step((height, width), longest_px)
-    parts = [_means(source.read(strip), step) for strip in _strips(height, width, step)]
-    image, valid = zip(*parts, strict=True)
-    return Chip(np.concatenate(image, axis=1), np.concatenate(valid))
+    grid = source.grid
+    step = overview_step(grid.shape, longest_px)
+    shape = tuple(-(-length // step) for length in grid.shape)
+    sums, observed = np.zeros((len(source.bands), *shape)), np.zeros(shape)
+    for window in _windows(grid.shape, block):
+        chip = source.read(window)
+        area = tuple(
+            slice(first // step, -(-last // step))
+            for first, last in ((window.row, window.row_end), (window.col, window.col_end))
+        )
+        sums[:, *area] += _sums(chip.image, window, step)  # what is not valid is 0
+        observed[area] += _sums(chip.valid[None], window, step)[0]
+    size = np.outer(*(np.diff([*range(0, length, step), length]) for length in grid.shape))
+    valid = observed * 2 >= size
+    means = np.divide(sums, observed, out=np.zeros_like(sums), where=valid)
+    return Chip(means.astype(np.float32), valid)
 
 
 def class_overview(source: IndexSource, longest_px: int) -> NDArray[np.uint8]:
@@ -104,15 +116,18 @@ def class_overview(source: IndexSource, longest_px: int) -> NDArray[np.uint8]:
     step = overview_step((height, width), longest_px)
     rows, cols = _middles(height, step), _middles(width, step)
     if step == 1:
-        return np.concatenate([source.read(strip) for strip in _strips(height, width, 1)])
+        return source.read(source.grid.window)
     return np.concatenate([source.read(Window(int(row), 0, 1, width))[:, cols] for row in rows])
 
 
-def _strips(height: int, width: int, step: int) -> Iterator[Window]:
-    """Cut a scene into strips of whole squares, of `_STRIP_PX` pixels or one row of squares."""
-    rows = max(1, _STRIP_PX // (width * step)) * step
-    for row in range(0, height, rows):
-        yield Window(row, 0, min(rows, height - row), width)
+def _windows(shape: tuple[int, int], block: tuple[int, int]) -> Iterator[Window]:
+    """Cut a scene into windows of whole blocks, as many as are read at once."""
+    rows, cols = min(block[0], shape[0]), min(block[1], shape[1])
+    cols = min(shape[1], max(1, _READ_PX // (rows * cols)) * cols)
+    rows *= max(1, _READ_PX // (rows * cols))
+    for row in range(0, shape[0], rows):
+        for col in range(0, shape[1], cols):
+            yield Window(row, col, min(rows, shape[0] - row), min(cols, shape[1] - col))
 
 
 def _middles(length: int, step: int) -> NDArray[np.int64]:
@@ -126,20 +141,21 @@ def _middles(length: int, step: int) -> NDArray[np.int64]:
     return middles
 
 
-def _means(chip: Chip, step: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Mean of the valid pixels of each square, and whether at least half of them are valid."""
-    observed = _sums(chip.valid[None].astype(np.uint8), step)[0]
-    sums = _sums(chip.image, step)  # not valid is 0 there
-    size = _sums(np.ones((1, *chip.valid.shape), np.uint8), step)[0]
-    means = np.divide(sums, observed, out=np.zeros_like(sums), where=observed > 0)
-    valid = observed * 2 >= size
-    return np.where(valid, means, 0).astype(np.float32), valid
+def _sums(image: NDArray[Any], window: Window, step: int) -> NDArray[np.float64]:
+    """Sum of each square of the overview over the part of it that lies in a window; image (C, h, w)."""
+    rows, cols = _edges(window.row, window.height, step), _edges(window.col, window.width, step)
+    lines = [image[:, a:b].sum(axis=1, dtype=np.float64) for a, b in zip(rows, [*rows[1:], window.height], strict=True)]
+    sums: NDArray[np.float64] = np.add.reduceat(np.stack(lines, axis=1), cols, axis=2)
+    return sums
 
 
-def _sums(image: NDArray[Any], step: int) -> NDArray[np.float64]:
-    """Sum of each square of an image (C, h, w)."""
-    rows = np.add.reduceat(image, np.arange(0, image.shape[1], step), axis=1, dtype=np.float64)
-    return np.add.reduceat(rows, np.arange(0, image.shape[2], step), axis=2)
+def _edges(start: int, length: int, step: int) -> list[int]:
+    """Give where squares begin in a window that begins at `start`; the first may have begun before.
+
+    >>> _edges(7, 8, 5)
+    [0, 3]
+    """
+    return [0, *range(step - start % step, length, step)]
 
 
 # --- Files ------------------------------------------------------------------------------------------------
@@ -168,5 +184,5 @@ def encode_classes(indices: NDArray[np.uint8], legend: Legend) -> bytes:
 def encode_png(picture: Picture) -> bytes:
     """Give a picture as the bytes of a PNG file, without a date or a name in it."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, format="PNG", optimize=True)
+    Image.fromarray(picture).save(file, format="PNG", compress_level=6)
     return file.getvalue()

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.textpath import TextPath
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from hectares.core.legend import Color, hex_color
@@ -34,6 +34,7 @@ GREEN = "#2c7a4b"
 TITLE_PT, TEXT_PT, SMALL_PT = 12.0, 9.0, 8.0
 DPI = 160
 _FAMILY = "DejaVu Sans"  # comes with matplotlib
+_FINE = 16  # text is measured at this many times its size, so that it is not rounded to whole pixels
 
 Weight = Literal["normal", "bold"]
 Align = Literal["left", "center", "right"]
@@ -92,10 +93,18 @@ class Sheet:
 
     def swatch(self, x: float, y: float, side: float, color: Color) -> None:
         """Paint a square in the color of a class, centered on the height y."""
-        axes = self.axes(x, y - side / 2, side, side)
-        axes.set_facecolor(hex_color(color))
-        for spine in axes.spines.values():
-            spine.set(visible=True, color=SOFT, linewidth=0.5)
+        corner = (x / self.width, 1 - (y + side / 2) / self.height)
+        self._figure.add_artist(
+            Rectangle(
+                corner,
+                side / self.width,
+                side / self.height,
+                facecolor=hex_color(color),
+                edgecolor=SOFT,
+                linewidth=0.5,
+                transform=self._figure.transFigure,
+            )
+        )
 
     def picture(self, left: float, top: float, width: float, height: float, picture: Picture, *, sharp: bool) -> None:
         """Show a picture inside a box, as large as fits; `sharp` keeps its pixels square and unmixed."""
@@ -183,7 +192,11 @@ def text_width(content: str, style: Style = BODY) -> float:
     """Give the width of a line of text in inches."""
     if not content.strip():
         return 0.0
-    return float(TextPath((0, 0), printable(content), size=style.size, prop=style.font).get_extents().x1) / 72
+    font = get_font(findfont(style.font))  # one for each thread
+    font.set_size(style.size, 72 * _FINE)
+    font.set_text(printable(content))
+    width, _ = font.get_width_height()
+    return float(width) / 64 / 72 / _FINE
 
 
 def shorten(content: str, width: float, style: Style = BODY) -> str:

@@ -117,7 +117,7 @@ def area_section(areas: Content, reference: Content | None, *, max_zones: int) -
         observed=line(observed, None),
         nodata=None if nodata is None else line(nodata, None),
         bars=tuple(bars),
-        zones=_zone_table(areas, reference, max_zones) if areas["zones"] else None,
+        zones=_zone_table(areas, reference, max_zones, max(1, decimals)) if areas["zones"] else None,
         reference=None if reference is None else str(reference["map"]),
     )
 
@@ -140,11 +140,12 @@ def _sum(records: Sequence[Content], name: str) -> dict[str, Any]:
     return {"class_name": name, "area_ha": hectares, "pixels": pixels, "share": 1.0 if hectares else None}
 
 
-def _zone_table(areas: Content, reference: Content | None, max_zones: int) -> ZoneTable:
+def _zone_table(areas: Content, reference: Content | None, max_zones: int, max_decimals: int) -> ZoneTable:
     """Zones in their order; the classes, all of them, and nodata if there is any."""
     zones: Mapping[str, Sequence[Content]] = areas["zones"]
     names = list(_by_name(areas["total"]))
-    decimals = decimals_for(r["area_ha"] for records in zones.values() for r in records)
+    wanted = decimals_for(area for records in zones.values() for area in _by_name(records).values())
+    decimals = min(wanted, max_decimals)
     has_nodata = any(r["class_id"] is None and r["pixels"] for records in zones.values() for r in records)
     rows = []
     for zone, records in list(zones.items())[:max_zones]:

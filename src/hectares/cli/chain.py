@@ -1,0 +1,234 @@
+"""The commands of the chain, in its order: one function each, its docstring is its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from hectares.cli.console import ConsoleMonitor, table
+from hectares.cli.options import Writing
+from hectares.cli.running import OPTIONS, Outcome, keep_memory, run_verb
+from hectares.config.evaluate import EvaluateConfig
+from hectares.config.measure import MeasureConfig
+from hectares.config.predict import PredictConfig
+from hectares.config.prepare import PrepareConfig
+from hectares.config.report import ReportConfig
+from hectares.config.train import TrainConfig
+from hectares.errors import ConfigError
+
+
+def prepare(
+    layout: Annotated[str, Parameter(name="FORMAT")],
+    source: Path,
+    chips: Path,
+    /,
+    *,
+    config: Annotated[PrepareConfig, OPTIONS] = PrepareConfig(),  # noqa: B008
+    general: Writing = Writing(),  # noqa: B008
+) -> int:
+    """Cut chips from scenes with labels, measure band statistics, and split without leaks.
+
+    Example: `hectares prepare folders my-town chips --legend legend.json --bands 4,3,2`
+
+    Parameters
+    ----------
+    layout
+        Layout of the source: folders, catalog; see `hectares formats`.
+    source
+        Folder, manifest or catalog.
+    chips
+        Folder to write.
+    """
+
+    def work(monitor: ConsoleMonitor) -> Outcome:
+        from hectares.prepare import prepare_source
+
+        store = prepare_source(layout, source, chips, config, overwrite=general.overwrite, monitor=monitor)
+        pixels = store.content["class_pixels"]
+        rows = [
+            (name, *(100 * pixels[s][name] / max(1, sum(pixels[s].values())) for s in pixels))
+            for name in store.legend.names
+        ]
+        counted = ", ".join(f"{n} {split}" for split, n in store.counts.items())
+        lines: list[str | Table] = [
+            f"{chips}: {counted} chips of {store.chip_px} px, bands {', '.join(store.stats.names)}",
+            table(("class", *(f"{s} %" for s in pixels)), rows),
+            f"next: hectares train {chips} run",
+        ]
+        record = {"chips": chips, "counts": store.counts, "bands": store.stats.names, "class_pixels": pixels}
+        return Outcome(record, lines)
+
+    return run_verb(general, config, work)
+
+
+def train(
+    chips: Path,
+    run: Path,
+    /,
+    *,
+    config: Annotated[TrainConfig, OPTIONS] = TrainConfig(),  # noqa: B008
+    general: Writing = Writing(),  # noqa: B008
+) -> int:
+    """Train a network on chips. An interrupted run goes on when the same command is given again.
+
+    Example: `hectares train chips run --network unet --encoder resnet34 --epochs 30`
+
+    Parameters
+    ----------
+    chips
+        Folder written by `prepare`.
+    run
+        Folder to write; the segmenter is inside.
+    """
+
+    def work(monitor: ConsoleMonitor) -> Outcome:
+        from hectares.describe import describe_file
+        from hectares.train import train_segmenter
+
+        keep_memory()
+        train_segmenter(chips, run, config, overwrite=general.overwrite, monitor=monitor)
+        facts = describe_file(run)
+        best = facts["best"]
+        lines = [
+            f"{run}: best of {facts['epochs']} epochs is {best['epoch']:.0f}, mean IoU {best['val_miou']:.3f}",
+            f"next: hectares evaluate {run} {chips} evaluation.json, or hectares predict {run} SCENE.tif map.tif",
+        ]
+        return Outcome({"run": run, **facts}, lines)
+
+    return run_verb(general, config, work)
+
+
+def predict(
+    run: Path,
+    /,
+    *scenes: Annotated[Path, Parameter(name="SCENE... OUT")],
+    config: Annotated[PredictConfig, OPTIONS] = PredictConfig(),  # noqa: B008
+    general: Writing = Writing(),  # noqa: B008
+) -> int:
+    """Map whole scenes of any size: a cloud-optimised GeoTIFF of classes on the grid of each scene.
+
+    Nodata in is nodata out. A run that was stopped goes on when the same command is given again.
+
+    Example: `hectares predict run scene.tif map.tif`
+
+    Parameters
+    ----------
+    run
+        Folder written by `train`, or a segmenter.
+    scenes
+        One scene and the map to write, or several scenes and the folder to write their maps into.
+    """
+
+    def work(monitor: ConsoleMonitor) -> Outcome:
+        from hectares.predict import predict_scenes
+
+        keep_memory()
+        if len(scenes) < 2:
+            raise ConfigError("predict needs a run, at least one scene and, last, the map or folder to write")
+        *sources, out = scenes
+        maps = predict_scenes(run, sources, out, config, overwrite=general.overwrite, monitor=monitor)
+        lines = [*map(str, maps), f"next: hectares measure {maps[0]} areas.csv"]
+        return Outcome({"maps": maps}, lines)
+
+    return run_verb(general, config, work)
+
+
+def evaluate(
+    subject: Annotated[Path, Parameter(name="RUN_OR_MAP")],
+    reference: Path,
+    out: Path,
+    /,
+    *,
+    config: Annotated[EvaluateConfig, OPTIONS] = EvaluateConfig(),  # noqa: B008
+    general: Writing = Writing(),  # noqa: B008
+) -> int:
+    """Score a run on chips, or a class map on a reference raster.
+
+    Writes the counts and scores as JSON, the scores as CSV and a figure beside it.
+
+    Example: `hectares evaluate run chips evaluation.json --split test`
+
+    Parameters
+    ----------
+    subject
+        A run, or a class map.
+    reference
+        Folder of chips for a run; a label raster on the same grid for a map.
+    out
+        The JSON file to write.
+    """
+
+    def work(monitor: ConsoleMonitor) -> Outcome:
+        from hectares.cli.showing import show_scores
+        from hectares.evaluate import evaluate as score
+
+        keep_memory()
+        evaluation = score(subject, reference, out, config, overwrite=general.overwrite, monitor=monitor)
+        overall = evaluation.overall()
+        lines = [*show_scores(list(evaluation.class_rows()), overall), f"{out}, with .csv and .png beside it"]
+        return Outcome({"evaluation": out, "overall": overall, "classes": list(evaluation.class_rows())}, lines)
+
+    return run_verb(general, config, work)
+
+
+def measure(
+    class_map: Annotated[Path, Parameter(name="MAP")],
+    out: Annotated[Path, Parameter(name="AREAS.csv")],
+    /,
+    *,
+    config: Annotated[MeasureConfig, OPTIONS] = MeasureConfig(),  # noqa: B008
+    general: Writing = Writing(),  # noqa: B008
+) -> int:
+    """Measure the mapped area of each class on the ellipsoid, in total and per zone.
+
+    Writes a CSV, and JSON beside it.
+
+    Example: `hectares measure map.tif areas.csv --zones districts.gpkg`
+
+    Parameters
+    ----------
+    class_map
+        A class map, or any raster of one band of class codes.
+    out
+        The CSV file to write.
+    """
+
+    def work(monitor: ConsoleMonitor) -> Outcome:
+        from hectares.cli.showing import show_areas
+        from hectares.measure import measure_map
+
+        areas = measure_map(class_map, out, config, overwrite=general.overwrite, monitor=monitor)
+        lines = [*show_areas(areas), f"{out}, with .json beside it"]
+        return Outcome({"areas": out, "rows": list(areas.rows())}, lines)
+
+    return run_verb(general, config, work)
+
+
+def report(
+    *artefacts: Annotated[Path, Parameter(name="ARTEFACT... REPORT.html")],
+    config: Annotated[ReportConfig, OPTIONS] = ReportConfig(),  # noqa: B008
+    general: Writing = Writing(),  # noqa: B008
+) -> int:
+    """Make one page of artefacts that opens anywhere: maps, scenes, evaluations, areas, runs.
+
+    Example: `hectares report map.tif scene.tif evaluation.json areas.csv run report.html`
+
+    Parameters
+    ----------
+    artefacts
+        Any number of artefacts, and last the HTML file to write.
+    """
+
+    def work(monitor: ConsoleMonitor) -> Outcome:
+        from hectares.report import write_report
+
+        if len(artefacts) < 2:
+            raise ConfigError("report needs at least one artefact and, last, the name of the page to write")
+        *sources, out = artefacts
+        write_report(sources, out, config, overwrite=general.overwrite, monitor=monitor)
+        return Outcome({"report": out}, [f"{out}"])
+
+    return run_verb(general, config, work)

@@ -1,0 +1,190 @@
+"""From artefacts to the sections of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hectares.core.confusion import Confusion
+from hectares.core.grid import Grid, same_grid
+from hectares.core.legend import IGNORE, Legend, hex_color
+from hectares.errors import InputError
+from hectares.view import account, render
+from hectares.view.exhibits import Given, Map, Record, Scene, intact
+from hectares.view.figures import areas_sheet, history_sheet
+from hectares.view.numbers import count
+from hectares.view.page import (
+    AreaFigures,
+    Entry,
+    Image,
+    MapSection,
+    Page,
+    RunSection,
+    SceneSection,
+    ScoreFigures,
+    Source,
+)
+from hectares.view.place import place_facts, place_line
+from hectares.view.scorecard import evaluation_sheet
+from hectares.view.tables import AreaSection, Fact, area_section, score_section
+
+
+def compose(given: Given, *, title: str | None, version: str, max_zones: int) -> Page:
+    """Give the page about what was given; without a title, the name of the first artefact stands in."""
+    if len(given.references) > 1:
+        names = ", ".join(r.piece.name for r in given.references)
+        raise InputError(f"{names}: are {len(given.references)} tables of reference areas; give one")
+    areas = tuple(_area_sections(given, max_zones))
+    scores = tuple(_score_sections(given))
+    maps, alone = _map_sections(given, areas)
+    pieces = given.pieces()
+    return Page(
+        title=title or Path(pieces[0].name).stem,
+        subtitle=place_line(given.maps[0].grid) if len(given.maps) == 1 else "",
+        version=version,
+        key_figures=tuple(_key_figures(given, areas, scores)),
+        maps=tuple(maps),
+        scenes=tuple(SceneSection(s.piece.name, _scene_facts(s), _scene_image(s)) for s in alone),
+        areas=areas,
+        scores=scores,
+        runs=tuple(_run_sections(given)),
+        story=tuple(sentence for m in given.maps for sentence in account.mapping_story(m.piece.name, m.piece.content)),
+        limits=tuple(_limits(given)),
+        checks=tuple(account.belong_together([p for p in pieces if p not in [s.piece for s in alone]])),
+        sources=tuple(Source(p.name, p.kind, p.sha256, account.stamp_facts(p.content)) for p in pieces),
+    )
+
+
+def _key_figures(given: Given, areas: Sequence[AreaFigures], scores: Sequence[ScoreFigures]) -> Iterator[Fact]:
+    """What a reader wants to know first, where there is one answer."""
+    if len(areas) == 1:
+        section = areas[0].section
+        yield Fact("observed area", f"{section.observed.hectares} ha")
+        largest = max(section.bars, key=lambda bar: bar.mapped_ha)
+        share = next(line.share for line in section.lines if line.name == largest.name)
+        yield Fact(f"largest class: {largest.name}", share)
+    if len(scores) == 1:
+        content = given.evaluations[0].content
+        where = f"the {content['split']} split" if content.get("split") else str(content.get("reference"))
+        overall = {fact.label: fact.value for fact in scores[0].section.overall}
+        yield Fact(f"of the scored pixels right ({where})", overall["accuracy"])
+        yield Fact("mean IoU", overall["mean IoU"])
+
+
+# --- Maps and scenes --------------------------------------------------------------------------------------
+
+
+def _map_sections(given: Given, areas: Sequence[AreaFigures]) -> tuple[list[MapSection], list[Scene]]:
+    """Sections of the maps, and the scenes that no map lies on."""
+    left, sections = list(given.scenes), []
+    for item in given.maps:
+        scene = _scene_of(item, left)
+        if scene is not None:
+            left.remove(scene)
+        sections.append(_map_section(item, scene, _section_of(item, given, areas)))
+    return sections, left
+
+
+def _scene_of(item: Map, scenes: Sequence[Scene]) -> Scene | None:
+    """The scene on the grid of a map; among several the one it was predicted from."""
+    same = [s for s in scenes if _on_one_grid(s.grid, item.grid)]
+    source = item.piece.inputs.get("scene")
+    return next((s for s in same if s.piece.sha256 == source), same[0] if same else None)
+
+
+def _on_one_grid(a: Grid, b: Grid) -> bool:
+    return same_grid(a, b) if a.is_georeferenced and b.is_georeferenced else a.shape == b.shape
+
+
+def _section_of(item: Map, given: Given, areas: Sequence[AreaFigures]) -> AreaSection | None:
+    pairs = zip(given.areas, areas, strict=False)  # without mapped areas, the reference has a section alone
+    return next((a.section for r, a in pairs if r.piece.inputs.get("map") == item.piece.sha256), None)
+
+
+def _map_section(item: Map, scene: Scene | None, areas: AreaSection | None) -> MapSection:
+    entries = [Entry(c.name, hex_color(c.color)) for c in item.legend.classes]
+    shown = ", ".join(item.legend.names)
+    lines = {} if areas is None else {line.name: line for line in areas.lines}
+    if set(item.legend.names) <= set(lines):
+        entries = [replace(e, area=lines[e.name].hectares, share=lines[e.name].share) for e in entries]
+        shown = ", ".join(f"{e.name} {e.share}" for e in entries)
+    height, width = item.indices.shape
+    alt = f"Class map {item.piece.name}: {shown}."
+    picture = Image("image/png", render.encode_classes(item.indices, item.legend), alt, width, height)
+    facts, has_nodata = place_facts(item.grid), bool((item.indices == IGNORE).any())
+    notes = account.map_notes(item.piece.content, item.grid.shape, item.step, has_nodata=has_nodata)
+    return MapSection(
+        title=f"Map {item.piece.name}",
+        facts=facts,
+        picture=picture,
+        legend=tuple(entries),
+        notes=tuple(notes),
+        scene=None if scene is None else _scene_image(scene),
+    )
+
+
+def _scene_facts(scene: Scene) -> tuple[Fact, ...]:
+    return (*place_facts(scene.grid), Fact("bands", ", ".join(scene.bands)))
+
+
+def _scene_image(scene: Scene) -> Image:
+    media, content = render.encode_photo(scene.picture)
+    height, width = scene.picture.shape[:2]
+    return Image(media, content, f"Picture of the scene {scene.piece.name}.", width, height)
+
+
+# --- Areas, scores, runs ----------------------------------------------------------------------------------
+
+
+def _area_sections(given: Given, max_zones: int) -> Iterator[AreaFigures]:
+    reference = given.references[0] if given.references else None
+    for record in given.areas or given.references:
+        beside = reference if record is not reference else None
+        with intact(record.path):
+            content = None if beside is None else beside.content
+            section = area_section(record.content, content, max_zones=max_zones)
+            told = "; ".join(f"{line.name} {line.hectares} ha, {line.share}" for line in section.lines)
+            chart = Image.of_sheet(areas_sheet(section.bars), f"Bar chart of areas. {told}.")
+            yield AreaFigures(section, chart)
+
+
+def _score_sections(given: Given) -> Iterator[ScoreFigures]:
+    for record in given.evaluations:
+        with intact(record.path):
+            section = score_section(record.content, record.piece.name)
+            told = "; ".join(f"{line.name}: IoU {line.iou}, F1 {line.f1}" for line in section.lines)
+            alt = f"Confusion matrix, scores of the classes, and examples. {told}."
+            yield ScoreFigures(section, _evaluation_image(record, alt))
+
+
+def _evaluation_image(record: Record, alt: str) -> Image:
+    """The figure that was written with the evaluation; without it, one from the counts."""
+    if record.figure is not None:
+        return Image.of_png(record.figure, alt)
+    confusion = Confusion(np.array(record.content["confusion"], np.int64))
+    return Image.of_sheet(evaluation_sheet(confusion, Legend.from_json(record.content["legend"]), []), alt)
+
+
+def _run_sections(given: Given) -> Iterator[RunSection]:
+    for run in given.runs:
+        curve = None
+        with intact(run.folder):
+            if run.history:
+                best = run.piece.content["best"]["epoch"]
+                alt = f"Loss and mean IoU of {count(len(run.history), 'epoch')}; the best is epoch {best:.0f}."
+                curve = Image.of_sheet(history_sheet(run.history), alt)
+            yield RunSection(run.piece.name, account.training_story(run.piece.content), curve)
+
+
+def _limits(given: Given) -> Iterator[str]:
+    for record in given.areas:
+        with intact(record.path):
+            yield from account.area_limits(record.content)
+    for record in given.evaluations:
+        with intact(record.path):
+            yield from account.score_limits(record.content, record.piece.name)
+    if not given.evaluations:
+        yield account.NO_SCORES

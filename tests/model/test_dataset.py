@@ -1,0 +1,133 @@
+"""Chips for training: augmentation, order, and what was not observed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hectares.core.bands import BandStats
+from hectares.model.augment import choose_element, dihedral
+from hectares.model.dataset import ChipDataset, EpochSampler
+
+STATS = BandStats(("a", "b"), (10.0, 0.0), (2.0, 1.0))
+RNG = np.random.default_rng(4)
+IMAGES = RNG.integers(0, 250, (6, 2, 5, 5), dtype=np.uint8)
+VALID = np.ones((6, 5, 5), np.uint8)
+VALID[2, 1, 3] = 0
+
+
+def _labels(images: np.ndarray) -> np.ndarray:
+    """A label that is a function of the image: the parity of the second band."""
+    return (images[:, 1] % 2).astype(np.uint8)
+
+
+# --- Augmentation -----------------------------------------------------------------------------------------
+
+
+def test_there_are_eight_symmetries():
+    array = np.arange(9).reshape(3, 3)
+    assert len({dihedral(array, e).tobytes() for e in range(8)}) == 8
+    assert np.array_equal(dihedral(array, 0), array)
+
+
+@pytest.mark.parametrize("element", range(8))
+def test_a_symmetry_of_an_oblong_keeps_all_pixels(element: int):
+    array = np.arange(30).reshape(2, 3, 5)
+    turned = dihedral(array, element)
+    assert turned.shape == ((2, 5, 3) if element & 4 else (2, 3, 5))
+    assert all(sorted(t.ravel()) == sorted(a.ravel()) for t, a in zip(turned, array, strict=True))
+
+
+@pytest.mark.parametrize("element", range(8))
+def test_image_and_label_stay_aligned(element: int):
+    image, label = IMAGES[0], _labels(IMAGES)[0]
+    assert np.array_equal(_labels(dihedral(image, element)[None])[0], dihedral(label, element))
+
+
+@given(st.sampled_from(["none", "flips", "d4"]), st.integers(0, 99), st.integers(0, 20), st.integers(0, 99))
+def test_the_choice_is_a_function_of_seed_epoch_and_chip(name: str, seed: int, epoch: int, chip: int):
+    element = choose_element(name, seed=seed, epoch=epoch, chip=chip)
+    assert element == choose_element(name, seed=seed, epoch=epoch, chip=chip)
+    assert 0 <= element < {"none": 1, "flips": 4, "d4": 8}[name]
+
+
+def test_every_symmetry_is_chosen_sometimes():
+    assert {choose_element("d4", seed=0, epoch=e, chip=c) for e in range(9) for c in range(9)} == set(range(8))
+
+
+# --- Items ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("augmentation", ["none", "flips", "d4"])
+def test_items_stay_aligned_through_augmentation(augmentation: str):
+    dataset = ChipDataset(IMAGES, np.ones_like(VALID), _labels(IMAGES), STATS, augmentation=augmentation, seed=3)
+    for epoch in range(4):
+        for chip in range(6):
+            image, label = dataset[epoch, chip]
+            assert torch.equal(image[1].round().long() % 2, label)
+
+
+def test_items_are_normalized_and_typed():
+    image, label = ChipDataset(IMAGES, VALID, _labels(IMAGES), STATS)[0, 1]
+    assert np.allclose(image[0].numpy(), (IMAGES[1, 0].astype(float) - 10) / 2)
+    assert (image.dtype, label.dtype, tuple(image.shape), tuple(label.shape)) == (
+        torch.float32,
+        torch.int64,
+        (2, 5, 5),
+        (5, 5),
+    )
+
+
+def test_what_was_not_observed_is_0_the_mean():
+    image, _ = ChipDataset(IMAGES, VALID, _labels(IMAGES), STATS)[0, 2]
+    assert image[:, 1, 3].tolist() == [0, 0]
+
+
+def test_the_stored_chips_are_left_alone():
+    before = IMAGES.copy()
+    dataset = ChipDataset(IMAGES, VALID, _labels(IMAGES), STATS, augmentation="d4")
+    for chip in range(len(dataset)):
+        image, label = dataset[0, chip]
+        image += 1
+        label += 1
+    assert np.array_equal(IMAGES, before)
+
+
+# --- Order ------------------------------------------------------------------------------------------------
+
+
+def _order(sampler: EpochSampler, epoch: int) -> list[int]:
+    sampler.set_epoch(epoch)
+    keys = list(sampler)
+    assert {e for e, _ in keys} == {epoch}
+    return [chip for _, chip in keys]
+
+
+@given(st.integers(1, 40), st.integers(0, 9), st.integers(0, 9))
+def test_every_chip_comes_once_an_epoch(chips: int, seed: int, epoch: int):
+    sampler = EpochSampler(chips, seed=seed, shuffle=True)
+    assert sorted(_order(sampler, epoch)) == list(range(chips))
+    assert len(sampler) == chips
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    one, two = (EpochSampler(30, seed=5, shuffle=True) for _ in range(2))
+    _order(one, 0)
+    assert _order(one, 3) == _order(two, 3)
+    assert _order(one, 3) != _order(one, 4)
+    assert _order(one, 3) != _order(EpochSampler(30, seed=6, shuffle=True), 3)
+
+
+def test_validation_is_in_order():
+    assert _order(EpochSampler(5, seed=1, shuffle=False), 7) == [0, 1, 2, 3, 4]
+
+
+def test_the_order_leaves_global_randomness_alone():
+    np.random.seed(3)  # noqa: NPY002 - the global state is what is tested
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    _order(EpochSampler(30, seed=5, shuffle=True), 1)
+    choose_element("d4", seed=1, epoch=1, chip=1)
+    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002

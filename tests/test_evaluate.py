@@ -1,0 +1,169 @@
+"""A class map against reference."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+
+from factory import UTM, Notes, WriteRaster
+from hectares.config.evaluate import EvaluateConfig
+from hectares.core.grid import Grid
+from hectares.core.legend import LandClass, Legend
+from hectares.errors import ArtefactError, GridError, LegendError
+from hectares.evaluate import evaluate, evaluate_map
+from hectares.io.class_map import save_class_map
+
+LEGEND = Legend.of({1: "water", 2: "forest", 5: "rock"})
+MAP = np.array([[1, 1, 2, 255], [2, 2, 2, 1], [5, 1, 255, 2]], np.uint8)
+REFERENCE = np.array([[1, 2, 2, 1], [2, 255, 1, 1], [5, 1, 255, 5]], np.uint8)
+# water: 3 hits of 5 in the reference (1 unmapped, 1 as forest); forest: 2 hits, 1 as water; rock: 1 hit, 1 as forest
+COUNTS = [[3, 1, 0], [1, 2, 0], [0, 1, 1]]
+
+
+@pytest.fixture(autouse=True)
+def _plain_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures have their own tests."""
+    monkeypatch.setattr("hectares.evaluate.draw_evaluation", lambda path, *_: path.write_bytes(b"png"))
+
+
+@pytest.fixture
+def class_map(tmp_path: Path) -> Path:
+    """Give a map of 3 x 4 pixels, partly trained on."""
+    (tmp_path / ".work").mkdir()
+    provenance = {"trained_on": []}
+    grid = Grid("EPSG:32633", UTM, (3, 4))
+    save_class_map(tmp_path / "map.tif", tmp_path / ".work", [MAP], grid, LEGEND, provenance, overwrite=False)
+    return tmp_path / "map.tif"
+
+
+def test_scores_by_hand(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    reference = write_raster("ref.tif", REFERENCE, nodata=255)
+    found = evaluate_map(class_map, reference, tmp_path / "e.json", EvaluateConfig())
+    assert found.confusion.counts.tolist() == COUNTS
+    assert found.confusion.unmapped == 1
+    content = json.loads((tmp_path / "e.json").read_text())
+    assert content["confusion"] == COUNTS
+    assert (content["scored_px"], content["unmapped_px"]) == (9, 1)
+    assert content["overall"]["accuracy"] == pytest.approx(6 / 9)
+    assert content["overall"]["mean_iou"] == pytest.approx((3 / 5 + 2 / 5 + 1 / 2) / 3)
+    assert [c["class_id"] for c in content["classes"]] == [1, 2, 5]
+    lines = (tmp_path / "e.csv").read_text().splitlines()
+    assert lines[0] == "class_id,class_name,iou,f1,precision,recall,reference_px,predicted_px"
+    assert lines[1].startswith("1,water,0.6,0.75,0.75,0.75,4,4")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+def test_a_reference_may_be_of_any_type(tmp_path: Path, class_map: Path, write_raster: WriteRaster, dtype: str):
+    reference = REFERENCE.astype(dtype)
+    nodata = 255
+    if dtype == "float32":
+        reference, nodata = np.where(REFERENCE == 255, np.nan, REFERENCE).astype(dtype), float("nan")
+    path = write_raster("ref.tif", reference, nodata=nodata)
+    assert evaluate_map(class_map, path, tmp_path / "e.json", EvaluateConfig()).confusion.counts.tolist() == COUNTS
+
+
+def test_a_reference_without_a_tag_uses_255(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    found = evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", EvaluateConfig())
+    assert found.confusion.counts.tolist() == COUNTS
+
+
+def test_a_reference_of_other_codes_is_matched_by_name(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    other = {"nodata": 0, "classes": [{"code": 300, "name": "rock"}, {"code": 40, "name": "ice"},
+             {"code": 10, "name": "water"}, {"code": 20, "name": "forest"}]}  # fmt: skip
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    codes = np.zeros(256, np.uint16)
+    codes[[1, 2, 5]] = 10, 20, 300
+    reference = codes[REFERENCE]
+    reference[1, 1] = 40  # a class the map does not know
+    config = EvaluateConfig(legend=tmp_path / "other.json")
+    found = evaluate_map(class_map, write_raster("ref.tif", reference), tmp_path / "e.json", config)
+    assert found.confusion.counts.tolist() == COUNTS
+
+
+def test_a_color_reference_is_read_by_color(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    rgb = {"water": (0, 0, 255), "forest": (0, 255, 0), "rock": (9, 9, 9)}
+    classes = tuple(LandClass(code, name, color) for code, (name, color) in enumerate(rgb.items(), start=1))
+    colors = Legend(classes, ignore_colors=((0, 0, 0),))
+    (tmp_path / "c.json").write_text(json.dumps(colors.to_json()))
+    table = np.zeros((256, 3), np.uint8)
+    table[[1, 2, 5]] = [c.color for c in colors.classes]
+    path = write_raster("ref.png", table[REFERENCE].transpose(2, 0, 1))
+    found = evaluate_map(class_map, path, tmp_path / "e.json", EvaluateConfig(legend=tmp_path / "c.json"))
+    assert found.confusion.counts.tolist() == COUNTS
+
+
+def test_a_map_is_perfect_against_itself(tmp_path: Path, class_map: Path):
+    found = evaluate_map(class_map, class_map, tmp_path / "e.json", EvaluateConfig())
+    assert found.overall()["accuracy"] == found.overall()["mean_iou"] == found.overall()["kappa"] == 1
+
+
+def test_classes_can_be_left_out(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    config = EvaluateConfig(without=("forest",))
+    found = evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", config)
+    assert found.confusion.counts.tolist() == [[3, 0], [0, 1]]
+    assert found.legend.names == ("water", "rock")
+    with pytest.raises(LegendError, match="leaves no class"):
+        found.without(["water", "rock"])
+
+
+@pytest.mark.parametrize(
+    "place",
+    [{"transform": UTM @ Affine.translation(1, 0)}, {"crs": "EPSG:32632"}, {"transform": UTM @ Affine.scale(2)}],
+)
+def test_a_reference_off_the_grid_is_refused(
+    tmp_path: Path, class_map: Path, write_raster: WriteRaster, place: dict[str, object]
+):
+    reference = write_raster("ref.tif", REFERENCE, **place)
+    with pytest.raises(GridError, match=r"ref\.tif: is not on the grid of .*map\.tif"):
+        evaluate_map(class_map, reference, tmp_path / "e.json", EvaluateConfig())
+    assert not (tmp_path / "e.json").exists()
+
+
+def test_a_reference_of_another_size_is_refused(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    with pytest.raises(GridError, match="is not on the grid"):
+        evaluate_map(class_map, write_raster("ref.png", REFERENCE[:2]), tmp_path / "e.json", EvaluateConfig())
+
+
+def test_unknown_codes_are_refused(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    reference = REFERENCE.copy()
+    reference[0, 0] = 7
+    with pytest.raises(LegendError, match=r"ref\.tif.*code 7"):
+        evaluate_map(class_map, write_raster("ref.tif", reference), tmp_path / "e.json", EvaluateConfig())
+
+
+def test_a_reference_that_shares_no_name_is_refused(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    (tmp_path / "l.json").write_text(json.dumps(Legend.of({1: "a", 2: "b", 5: "c"}, nodata=255).to_json()))
+    config = EvaluateConfig(legend=tmp_path / "l.json")
+    with pytest.raises(LegendError, match="shares no class name"):
+        evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", config)
+
+
+def test_nothing_to_score_is_refused(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    empty = np.full((3, 4), 255, np.uint8)
+    with pytest.raises(GridError, match="nothing can be scored"):
+        evaluate_map(class_map, write_raster("ref.tif", empty), tmp_path / "e.json", EvaluateConfig())
+
+
+def test_scores_on_what_was_trained_on_are_flagged(tmp_path: Path, write_raster: WriteRaster, notes: Notes):
+    (tmp_path / ".work").mkdir()
+    provenance = {"trained_on": [[0, 0, 2, 2], [1, 1, 1, 1]]}
+    grid = Grid("EPSG:32633", UTM, (3, 4))
+    save_class_map(tmp_path / "map.tif", tmp_path / ".work", [MAP], grid, LEGEND, provenance, overwrite=False)
+    reference = write_raster("ref.tif", REFERENCE)
+    evaluate_map(tmp_path / "map.tif", reference, tmp_path / "e.json", EvaluateConfig(), monitor=notes)
+    assert notes.problems[0].what.startswith("33% of the scored pixels were seen in training")
+
+
+def test_a_folder_is_no_map(tmp_path: Path, write_raster: WriteRaster):
+    with pytest.raises(ArtefactError, match="is no map"):
+        evaluate(tmp_path, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", EvaluateConfig())
+
+
+def test_an_existing_evaluation_is_kept(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    (tmp_path / "e.png").write_text("old")
+    with pytest.raises(ArtefactError, match="exists already"):
+        evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", EvaluateConfig())
