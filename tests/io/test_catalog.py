@@ -56,7 +56,7 @@ def test_a_catalog_survives_its_file(tmp_path: Path, legend: Legend):
         ({}, r"expected \{legend, scenes"),
         (["a.tif"], r"scenes\[0\]: expected"),
         ([{"label": "a.tif"}], r"scenes\[0\]: expected"),
-        ([{"image": "a.tif", "lable": "b.tif"}], "unknown key 'lable'"),
+        ([{"image": "a.tif", "mark": "b.tif"}], "unknown key 'mark'"),
         ([{"image": "a.tif"}, {"image": "a.png"}], "scene id 'a' stands twice"),
         ([{"image": "a.tif", "split": "dev"}], "split 'dev'"),
     ],

@@ -93,10 +93,11 @@ def open_raster(
 ) -> RasterFile:
     """Open a raster for reading by window; see `RasterFile` for what is promised.
 
-    `bands` are 1-based numbers or names, in the wanted order; `names` replace those in the file. `expand_palette` turns a palette into colors
-    (labels by code want the numbers instead). `use_nodata` False reads nodata as a value like any other
-    (labels: the legend knows better). With `tolerate_damage`, blocks that cannot be decoded are not valid and
-    listed in `RasterFile.damage`; without, they raise.
+    `bands` are 1-based numbers or names, in the wanted order; `names` replace those in the file.
+    `expand_palette` turns a palette into colors (labels by code want the numbers instead).
+    `use_nodata` False reads nodata as a value like any other (labels: the legend knows better).
+    With `tolerate_damage`, blocks that cannot be decoded are not valid and listed in `RasterFile.damage`;
+    without, they raise.
 
     Raises RasterError for what is no raster, BandError for bands that are not there.
     """
@@ -197,7 +198,7 @@ class RasterFile:
         """Give the bands of the file other names, in file order."""
         if len(names) != len(self.facts.bands):
             raise BandError(
-                f"{self.path}: has {len(self.facts.bands)} bands, but {len(names)} names were given ({', '.join(names)})"
+                f"{self.path}: has {len(self.facts.bands)} bands, but {len(names)} names were given: {', '.join(names)}"
             )
         self.facts = replace(self.facts, bands=tuple(names))
         self.bands = self.facts.bands
