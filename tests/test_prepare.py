@@ -19,6 +19,7 @@ from hectares.core.window import Window
 from hectares.errors import ArtefactError, BandError, CatalogError, ConfigError, GridError, InputError
 from hectares.io.catalog import Catalog, CatalogScene
 from hectares.io.chips import ChipStore
+from hectares.monitor import QUIET
 from hectares.prepare import _plan_windows, _SceneFacts, prepare_catalog, prepare_chips, prepare_source
 
 CHIP = 8
@@ -86,8 +87,8 @@ def test_labels_hold_only_declared_indices(tmp_path: Path, catalog: Catalog):
 def test_nodata_of_the_image_has_no_label(tmp_path: Path, write_raster: WriteRaster, legend: Legend):
     image = RNG.integers(1, 4000, (2, 16, 24), dtype=np.uint16)
     image[:, 3:5, 6] = 0
-    catalog = _catalog(write_raster, legend, image=image, label=np.full((16, 24), 10, np.uint8))
-    arrays = prepare_catalog(catalog, tmp_path / "chips", CONFIG).arrays("train")
+    scene = _scene(write_raster, "a1", "train", image=image, label=np.full((16, 24), 10, np.uint8))
+    arrays = prepare_catalog(Catalog((scene,), legend), tmp_path / "chips", CONFIG).arrays("train")
     assert np.argwhere(arrays.labels[0] == 255).tolist() == [[3, 6], [4, 6]]
     assert np.array_equal(arrays.valid[0] == 0, arrays.labels[0] == 255)
 
@@ -97,7 +98,10 @@ def test_statistics_come_from_valid_training_pixels(tmp_path: Path, write_raster
     image[:, 2, 2] = 0
     label = np.full((16, 24), 10, np.uint8)
     train = _scene(write_raster, "a1", "train", image=image, label=label)
-    others = [_scene(write_raster, n, s, image=image + 5000, label=label) for n, s in (("b1", "val"), ("c1", "test"))]
+    others = [
+        _scene(write_raster, name, split, image=image + shift, label=label)
+        for name, split, shift in (("b1", "val", 5000), ("c1", "test", 6000))
+    ]
     store = prepare_catalog(Catalog((train, *others), legend), tmp_path / "chips", CONFIG)
     seen = image[:, image[0] > 0].astype(float)
     assert store.stats.mean == pytest.approx(seen.mean(axis=1), rel=1e-12)
@@ -238,7 +242,7 @@ def test_block_splits_share_no_pixel_and_no_block(
     scenes = tuple(CatalogScene(str(n), Path("i"), Path("l"), "g") for n in range(len(shapes)))
     facts = [_SceneFacts(shape, ("a",), "uint8", None) for shape in shapes]
     try:
-        plan = _plan_windows(Catalog(scenes, legend), facts, config)
+        plan = _plan_windows(Catalog(scenes, legend), facts, config, QUIET)
     except CatalogError:
         return  # too few blocks hold a chip, which is refused
     for planned, shape in zip(plan, shapes, strict=True):
@@ -359,3 +363,24 @@ def test_windows_of_a_scene_smaller_than_a_chip_reach_beyond_it(
     store = prepare_catalog(Catalog((scene,), legend), tmp_path / "chips", replace(CONFIG, split="official"))
     assert [r.window for r in store.records("train")] == [Window(0, 0, 8, 8)]
     assert (store.arrays("train").valid == 1).sum() == 15
+
+
+def test_one_image_in_two_splits_is_refused_by_name(tmp_path):
+    from hectares.core.grid import Grid
+    from hectares.io.artefact import dump_json
+    from hectares.io.scene_file import write_scene
+
+    grid = Grid("EPSG:32633", UTM, (8, 8))
+    image = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
+    for name in ("a", "copy"):
+        write_scene(tmp_path / f"{name}.tif", image, grid, ("gray",), nodata=None, overwrite=False)
+    write_scene(tmp_path / "label.tif", np.ones((1, 8, 8), np.uint8), grid, ("class",), nodata=None, overwrite=False)
+    scenes = [
+        {"id": "a", "image": "a.tif", "label": "label.tif", "split": "train"},
+        {"id": "copy", "image": "copy.tif", "label": "label.tif", "split": "test"},
+    ]
+    legend = {"classes": [{"code": 1, "name": "field"}]}
+    (tmp_path / "legend.json").write_text(dump_json(legend))
+    (tmp_path / "catalog.json").write_text(dump_json({"legend": "legend.json", "scenes": scenes}))
+    with pytest.raises(CatalogError, match="'a' and 'copy' are the same image in the splits test, train"):
+        prepare_chips(tmp_path / "catalog.json", tmp_path / "chips", PrepareConfig(chip_px=4))

@@ -161,10 +161,10 @@ def test_a_loss_that_is_not_finite_stops_training_and_says_where(chips, tmp_path
 
 
 def test_early_stopping_restores_the_best_epoch(chips, tmp_path):
-    config = replace(CONFIG, epochs=30, patience=2, lr=0.05, schedule="none")
+    config = replace(CONFIG, epochs=15, patience=1, lr=0.05, schedule="none")
     run = train.train_segmenter(chips, tmp_path / "run", config)
     content = find_segmenter(run).content
-    assert content["epochs"] == content["best"]["epoch"] + 2 or content["epochs"] == 30
+    assert content["epochs"] == content["best"]["epoch"] + 1 or content["epochs"] == 15
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamax", "nadam", "sgd"])

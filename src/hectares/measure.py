@@ -143,6 +143,8 @@ def _read_zones(opened: ClassMap, config: MeasureConfig) -> dict[str, shapely.Ge
             parts.setdefault(str(name), []).append(geometry)
     if not parts:
         raise VectorError(f"{path}: has no polygons; zones are polygons")
+    if OUTSIDE in parts:
+        raise VectorError(f"{path}: has a zone named {OUTSIDE!r}, the name of what lies in no zone; rename it")
     return {name: shapely.union_all(geometries) for name, geometries in parts.items()}
 
 

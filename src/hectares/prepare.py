@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -71,7 +71,7 @@ def prepare_catalog(
     """
     catalog = replace(catalog, scenes=catalog.scenes[: config.limit])
     facts = check_scenes(catalog, config, monitor)
-    plan = _plan_windows(catalog, facts, config)
+    plan = _plan_windows(catalog, facts, config, monitor)
     inputs = [path for s in catalog.scenes for path in (s.image, s.label) if path is not None]
     with staged_folder(out, overwrite=overwrite, inputs=inputs, ours="chips.json") as work:
         content = _cut(catalog, facts, plan, config, work, monitor)
@@ -169,13 +169,22 @@ class _Planned:
     group: str
 
 
-def _plan_windows(catalog: Catalog, facts: Sequence[_SceneFacts], config: PrepareConfig) -> list[list[_Planned]]:
+def _plan_windows(
+    catalog: Catalog, facts: Sequence[_SceneFacts], config: PrepareConfig, monitor: Monitor
+) -> list[list[_Planned]]:
     """Give the windows of each scene, each with its split."""
     stride = config.stride_px or config.chip_px
     windows = [chip_windows(f.shape, chip_px=config.chip_px, stride_px=stride, edge=config.edge) for f in facts]
     kind = _split_kind(catalog, config)
     if kind == "block":
-        return _split_blocks(catalog, facts, windows, config)
+        planned = _split_blocks(catalog, facts, windows, config)
+        crossing = sum(map(len, windows)) - sum(map(len, planned))
+        if crossing:
+            what = f"{crossing} chip(s) cross a border of blocks"
+            monitor.problem(
+                Problem("chips", what, "they are left out; a --block-px that is a multiple of chips avoids it")
+            )
+        return planned
     splits = _split_scenes(catalog, config, kind)
     return [
         [_Planned(w, split, scene.group) for w in ws]
@@ -263,6 +272,8 @@ def _cut(
     work: Path,
     monitor: Monitor,
 ) -> dict[str, Any]:
+    inputs = {s.id: sha256_file(s.image) for s in catalog.scenes}
+    _refuse_copies(inputs, plan)
     first = facts[0]
     counter = BandStatsCounter(first.bands)
     pixels = {split: np.zeros(len(catalog.legend), np.int64) for split in SPLITS}
@@ -293,7 +304,6 @@ def _cut(
     _complain(counts, expected, pixels, skipped, catalog, monitor)
     files = {p.relative_to(work).as_posix(): sha256_file(p) for p in sorted(work.rglob("*.npy"))}
     known_gsd = [f.gsd_m for f in facts if f.gsd_m is not None]
-    inputs = {s.id: sha256_file(s.image) for s in catalog.scenes}
     return {
         **stamp(KIND, config=asdict(config), inputs=inputs),
         "bands": first.bands,
@@ -308,6 +318,19 @@ def _cut(
         "files": files,
         "fingerprint": fingerprint(files),
     }
+
+
+def _refuse_copies(inputs: Mapping[str, str], plan: Sequence[Sequence[_Planned]]) -> None:
+    """Refuse one image under two names in two splits: scores on it would be scores on training pixels."""
+    seen: dict[str, tuple[str, set[str]]] = {}
+    for (scene, digest), planned in zip(inputs.items(), plan, strict=True):
+        splits = {p.split for p in planned}
+        earlier, others = seen.setdefault(digest, (scene, splits))
+        if earlier != scene and len(splits | others) > 1:
+            raise CatalogError(
+                f"scenes {earlier!r} and {scene!r} are the same image in the splits "
+                f"{', '.join(sorted(splits | others))}; put them into one group, or remove one"
+            )
 
 
 def _read_scene(

@@ -211,9 +211,7 @@ def _begin(demo: Demo, config: DemoConfig, *, overwrite: bool) -> None:
             state = "holds a finished demo" if same else "is not empty"
             raise ArtefactError(f"{demo.folder}: {state}; choose another folder or give --overwrite")
         return
-    if overwrite and demo.folder.exists() and not manifest.is_file() and any(demo.folder.iterdir()):
-        raise ArtefactError(f"{demo.folder}: holds something that is not a demo; --overwrite does not delete it")
-    with staged_folder(demo.folder, overwrite=overwrite) as work:
+    with staged_folder(demo.folder, overwrite=overwrite, ours="demo.json") as work:
         write_json(work / "demo.json", head, overwrite=False)
 
 
@@ -227,8 +225,11 @@ def _steps(demo: Demo, config: DemoConfig, monitor: Monitor) -> list[tuple[str, 
     from hectares.train import train_segmenter
 
     catalog = demo.folder / "catalog.json"
-    preparing = PrepareConfig(split="block", val_share=0.2, test_share=0, block_px=512, seed=config.seed)
-    training = TrainConfig(epochs=config.epochs, width=config.width, lr=3e-3, patience=None, seed=config.seed)
+    chip_px = min(256, config.size_px // 4)
+    preparing = PrepareConfig(
+        chip_px=chip_px, split="block", block_px=2 * chip_px, val_share=0.2, test_share=0, seed=config.seed
+    )
+    training = TrainConfig(epochs=config.epochs, width=config.width, batch=2, lr=2e-3, patience=None, seed=config.seed)
     zones = MeasureConfig(zones=str(demo.districts), zone_field="district")
     artefacts = [demo.class_map, demo.scene, demo.evaluation, demo.areas, demo.reference_areas, demo.run]
     page = ReportConfig(title="Land cover of a generated town")

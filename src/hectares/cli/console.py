@@ -19,9 +19,10 @@ from hectares.monitor import Problem
 
 _SECONDS_BETWEEN_LINES = 5.0
 _MOST_PROBLEMS = 20
+_WIDTH_IN_A_FILE = 160  # where there is no terminal whose width counts
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False, soft_wrap=True)
+stdout = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH_IN_A_FILE)
 
 
 class ConsoleMonitor:
@@ -133,7 +134,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(r[i], (int, float)) or r[i] is None for r in rows)
-        grid.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+        grid.add_column(column, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in rows:
         grid.add_row(*(_cell(v) for v in row))
     return grid

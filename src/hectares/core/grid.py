@@ -98,6 +98,20 @@ class Grid:
             float(geod.line_length([center[0], right[0]], [center[1], right[1]])),
         )
 
+    @property
+    def center_lonlat(self) -> tuple[float, float] | None:
+        """Longitude and latitude (WGS84) of the middle; None without a CRS, or outside its domain.
+
+        >>> Grid("EPSG:4326", Affine(0.5, 0, 10, 0, -0.5, 50), (2, 4)).center_lonlat
+        (11.0, 49.5)
+        """
+        if self.crs is None:
+            return None
+        x, y = self.transform @ (self.shape[1] / 2, self.shape[0] / 2)
+        to_degrees = pyproj.Transformer.from_crs(parse_crs(self.crs).to_2d(), "EPSG:4326", always_xy=True)
+        lon, lat = to_degrees.transform(x, y)
+        return (float(lon), float(lat)) if abs(lon) <= 180 and abs(lat) <= 90 else None
+
     def crop(self, window: Window) -> Grid:
         """Give the grid of a window, which may reach beyond this grid."""
         shifted = self.transform @ Affine.translation(window.col, window.row)

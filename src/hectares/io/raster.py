@@ -7,8 +7,6 @@ mask computed from every source of validity there is.
 
 from __future__ import annotations
 
-import re
-import stat
 import threading
 import warnings
 from collections.abc import Sequence
@@ -30,17 +28,13 @@ from hectares.core.grid import Grid
 from hectares.core.scene import Chip, place
 from hectares.core.window import Window
 from hectares.errors import BandError, InputError, RasterError
+from hectares.io.file_kind import local_file, sniff
 
 MAX_PIXELS = 10**11
 MAX_BANDS = 1000
 MAX_BLOCK_BYTES = 2**29
 """A block is decoded whole, whatever the window: one strip of a gigabyte would break the promise of bounded memory."""
 
-_DRIVERS = {
-    b"II*\x00": "GTiff", b"MM\x00*": "GTiff", b"II+\x00": "GTiff", b"MM\x00+": "GTiff",
-    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG",
-    b"\x00\x00\x00\x0cjP  ": "JP2OpenJPEG", b"\xff\x4f\xff\x51": "JP2OpenJPEG",
-}  # fmt: skip
 _GDAL_OPTIONS = {
     "GDAL_CACHEMAX": 256,  # MiB of decoded blocks; the default grows with the machine, not with the work
     "GDAL_PAM_ENABLED": "NO",  # neither read nor write .aux.xml: a stale one replaces CRS and nodata
@@ -48,8 +42,6 @@ _GDAL_OPTIONS = {
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # with it, a cut PNG reads as unwritten memory without an error
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # a cut JPEG is an error, not gray
 }
-_NOT_A_PATH = re.compile(r"/vsi|<|[a-z+]+://|[A-Z][A-Z0-9_]+:", re.ASCII)
-"""What GDAL would take for something else than a file: a URL, a virtual file, inline XML, DRIVER:name."""
 _open_lock = threading.Lock()  # warnings.catch_warnings is not thread-safe
 
 COLOR_NAMES = {
@@ -114,52 +106,6 @@ def open_raster(
         raster.close()
         raise
     return raster
-
-
-def local_file(path: str | Path) -> Path:
-    """Give the path of a regular local file, or raise RasterError saying what it is instead."""
-    text = str(path)
-    if _NOT_A_PATH.match(text) and not Path(text).exists():
-        raise RasterError(f"{text[:120]}: only local files are read; download it first")
-    path = Path(path)
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        raise RasterError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise RasterError(f"{path}: is {kind}; expected an image file")
-    return path
-
-
-def sniff(path: Path) -> str:
-    """Tell the driver of a raster by its first bytes, or raise RasterError saying what the file is instead."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
-    for magic, driver in _DRIVERS.items():
-        if head.startswith(magic):
-            return driver
-    raise RasterError(f"{path}: {_impostor(head)}; expected a GeoTIFF, JPEG 2000, PNG or JPEG")
-
-
-def _impostor(head: bytes) -> str:
-    text = head.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-    if not head:
-        return "is empty (0 bytes): a download or copy that did not finish"
-    if text.startswith(b"version https://git-lfs"):
-        return "is a git-lfs pointer, not the image itself: run `git lfs pull`"
-    if text.startswith((b"<!doctype html", b"<html")):
-        return "is a web page, probably the error page of a failed download"
-    if b"<vrtdataset" in text:
-        return "is a VRT, which refers to other files: write it out with `gdal_translate` first"
-    if not head.strip(b"\x00"):
-        return "holds only zeros: a download that was reserved but never written"
-    return f"is not an image (it starts with {head[:8]!r})"
 
 
 class RasterFile:
@@ -292,9 +238,21 @@ class RasterFile:
         nodata = self.facts.nodata
         if nodata is not None and self._use_nodata and not np.isnan(nodata):
             empty = raw == nodata
-            dark_is_legal = raw.dtype.kind == "u" and nodata == 0
-            valid &= ~(empty.all(axis=0) if dark_is_legal else empty.any(axis=0))
+            if raw.dtype.kind == "u" and nodata == 0:
+                valid &= ~self._empty_everywhere(dataset, area, empty.all(axis=0))
+            else:
+                valid &= ~empty.any(axis=0)
         return valid
+
+    def _empty_everywhere(
+        self, dataset: rasterio.DatasetReader, area: RioWindow, empty: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Of pixels that are zero in the selected bands, keep those that are zero in the others as well."""
+        others = [n for i, n in enumerate(self._channels) if i not in self._selected]
+        if self._palette is not None or not others or not empty.any():
+            return empty
+        dark: NDArray[np.bool_] = (dataset.read(others, window=area) == 0).all(axis=0)
+        return empty & dark
 
     def _read_around_damage(self, window: Window) -> Chip:
         """Read block by block; blocks that fail are not valid."""

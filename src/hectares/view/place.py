@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pyproj
-
 from hectares.core.grid import Grid, parse_crs
 from hectares.view.numbers import number
 from hectares.view.tables import Fact
@@ -41,13 +39,9 @@ def place_line(grid: Grid) -> str:
 
 def _center(grid: Grid) -> str | None:
     """Latitude and longitude of the middle; None where they cannot be computed."""
-    assert grid.crs is not None
-    height, width = grid.shape
-    x, y = grid.transform @ (width / 2, height / 2)
-    to_degrees = pyproj.Transformer.from_crs(parse_crs(grid.crs).to_2d(), "EPSG:4326", always_xy=True)
-    lon, lat = to_degrees.transform(x, y)
-    if not (abs(lon) <= 180 and abs(lat) <= 90):
+    if grid.center_lonlat is None:
         return None
+    lon, lat = grid.center_lonlat
     return f"{abs(lat):.4f}° {'N' if lat >= 0 else 'S'}, {abs(lon):.4f}° {'E' if lon >= 0 else 'W'}"
 
 

@@ -1,0 +1,63 @@
+"""What kind of file is it? Told by its first bytes, before a library sees it."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+from hectares.errors import RasterError
+
+_DRIVERS = {
+    b"II*\x00": "GTiff", b"MM\x00*": "GTiff", b"II+\x00": "GTiff", b"MM\x00+": "GTiff",
+    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG",
+    b"\x00\x00\x00\x0cjP  ": "JP2OpenJPEG", b"\xff\x4f\xff\x51": "JP2OpenJPEG",
+}  # fmt: skip
+_NOT_A_PATH = re.compile(r"/vsi|<|[a-z+]+://|[A-Z][A-Z0-9_]+:", re.ASCII)
+"""What GDAL would take for something else than a file: a URL, a virtual file, inline XML, DRIVER:name."""
+
+
+def local_file(path: str | Path) -> Path:
+    """Give the path of a regular local file, or raise RasterError saying what it is instead."""
+    text = str(path)
+    if _NOT_A_PATH.match(text) and not Path(text).exists():
+        raise RasterError(f"{text[:120]}: only local files are read; download it first")
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise RasterError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise RasterError(f"{path}: is {kind}; expected an image file")
+    return path
+
+
+def sniff(path: Path) -> str:
+    """Tell the driver of a raster by its first bytes, or raise RasterError saying what the file is instead."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
+    for magic, driver in _DRIVERS.items():
+        if head.startswith(magic):
+            return driver
+    raise RasterError(f"{path}: {_impostor(head)}; expected a GeoTIFF, JPEG 2000, PNG or JPEG")
+
+
+def _impostor(head: bytes) -> str:
+    text = head.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    if not head:
+        return "is empty (0 bytes): a download or copy that did not finish"
+    if text.startswith(b"version https://git-lfs"):
+        return "is a git-lfs pointer, not the image itself: run `git lfs pull`"
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "is a web page, probably the error page of a failed download"
+    if b"<vrtdataset" in text:
+        return "is a VRT, which refers to other files: write it out with `gdal_translate` first"
+    if not head.strip(b"\x00"):
+        return "holds only zeros: a download that was reserved but never written"
+    return f"is not an image (it starts with {head[:8]!r})"
