@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 
 from hectares.config.evaluate import EvaluateConfig
 from hectares.config.measure import MeasureConfig
@@ -295,7 +296,8 @@ def _generate(demo: Demo, config: DemoConfig, monitor: Monitor) -> None:
             head,
             overwrite=True,
         )
-    names, polygons = zip(*town.districts, strict=True)
+    east = shapely.box(*grid.crop(Window(0, side, side, side)).bounds)
+    names, polygons = zip(*((name, p) for name, p in town.districts if p.intersects(east.buffer(-1))), strict=True)
     layer = VectorLayer(town.crs, polygons, {"district": names})
     write_layer(demo.districts, layer, name="districts", overwrite=True)
     write_json(demo.folder / "legend.json", legend.to_json(), overwrite=True)

@@ -13,7 +13,7 @@ class DemoConfig:
 
     size_px: int = 2048
     """Side of the two generated scenes, in pixels."""
-    epochs: int = 22
+    epochs: int = 20
     """Training epochs."""
     width: int = 16
     """Channels of the first level of the U-Net."""
