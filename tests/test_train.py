@@ -172,3 +172,10 @@ def test_every_optimizer_trains(chips, tmp_path, optimizer):
     config = replace(CONFIG, optimizer=optimizer, epochs=1)
     run = train.train_segmenter(chips, tmp_path / "run", config)
     assert np.isfinite(find_segmenter(run).content["best"]["val_loss"])
+
+
+def test_steps_per_epoch_counts_steps_and_not_passes(chips, tmp_path):
+    run = train.train_segmenter(chips, tmp_path / "run", replace(CONFIG, epochs=1, steps_per_epoch=40, schedule="none"))
+    shorter = train.train_segmenter(chips, tmp_path / "short", replace(CONFIG, epochs=1, schedule="none"))
+    losses = [find_segmenter(r).content["best"]["train_loss"] for r in (run, shorter)]
+    assert losses[0] < losses[1]

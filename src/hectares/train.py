@@ -197,7 +197,8 @@ def _loader(store: ChipStore, split: str, config: TrainConfig, *, train: bool) -
         augmentation=config.augment if train else "none",
         seed=config.seed,
     )
-    sampler = EpochSampler(len(arrays), seed=config.seed, shuffle=train)
+    items = config.batch * config.steps_per_epoch if train and config.steps_per_epoch else None
+    sampler = EpochSampler(len(arrays), seed=config.seed, shuffle=train, items=items)
     # The last, smaller batch is dropped only if another one is left: batch normalisation needs two pixels a channel.
     drop_last = train and len(arrays) > config.batch
     return DataLoader(dataset, batch_size=config.batch, sampler=sampler, drop_last=drop_last)

@@ -49,13 +49,15 @@ def test_image_and_label_stay_aligned(element: int):
 
 @given(st.sampled_from(["none", "flips", "d4"]), st.integers(0, 99), st.integers(0, 20), st.integers(0, 99))
 def test_the_choice_is_a_function_of_seed_epoch_and_chip(name: str, seed: int, epoch: int, chip: int):
-    element = choose_element(name, seed=seed, epoch=epoch, chip=chip)
-    assert element == choose_element(name, seed=seed, epoch=epoch, chip=chip)
+    element = choose_element(name, seed=seed, epoch=epoch, round_=0, chip=chip)
+    assert element == choose_element(name, seed=seed, epoch=epoch, round_=0, chip=chip)
     assert 0 <= element < {"none": 1, "flips": 4, "d4": 8}[name]
 
 
 def test_every_symmetry_is_chosen_sometimes():
-    assert {choose_element("d4", seed=0, epoch=e, chip=c) for e in range(9) for c in range(9)} == set(range(8))
+    assert {choose_element("d4", seed=0, epoch=e, round_=0, chip=c) for e in range(9) for c in range(9)} == set(
+        range(8)
+    )
 
 
 # --- Items ------------------------------------------------------------------------------------------------
@@ -66,12 +68,12 @@ def test_items_stay_aligned_through_augmentation(augmentation: str):
     dataset = ChipDataset(IMAGES, np.ones_like(VALID), _labels(IMAGES), STATS, augmentation=augmentation, seed=3)
     for epoch in range(4):
         for chip in range(6):
-            image, label = dataset[epoch, chip]
+            image, label = dataset[epoch, 0, chip]
             assert torch.equal(image[1].round().long() % 2, label)
 
 
 def test_items_are_normalized_and_typed():
-    image, label = ChipDataset(IMAGES, VALID, _labels(IMAGES), STATS)[0, 1]
+    image, label = ChipDataset(IMAGES, VALID, _labels(IMAGES), STATS)[0, 0, 1]
     assert np.allclose(image[0].numpy(), (IMAGES[1, 0].astype(float) - 10) / 2)
     assert (image.dtype, label.dtype, tuple(image.shape), tuple(label.shape)) == (
         torch.float32,
@@ -82,7 +84,7 @@ def test_items_are_normalized_and_typed():
 
 
 def test_what_was_not_observed_is_0_the_mean():
-    image, _ = ChipDataset(IMAGES, VALID, _labels(IMAGES), STATS)[0, 2]
+    image, _ = ChipDataset(IMAGES, VALID, _labels(IMAGES), STATS)[0, 0, 2]
     assert image[:, 1, 3].tolist() == [0, 0]
 
 
@@ -90,7 +92,7 @@ def test_the_stored_chips_are_left_alone():
     before = IMAGES.copy()
     dataset = ChipDataset(IMAGES, VALID, _labels(IMAGES), STATS, augmentation="d4")
     for chip in range(len(dataset)):
-        image, label = dataset[0, chip]
+        image, label = dataset[0, 0, chip]
         image += 1
         label += 1
     assert np.array_equal(IMAGES, before)
@@ -102,8 +104,8 @@ def test_the_stored_chips_are_left_alone():
 def _order(sampler: EpochSampler, epoch: int) -> list[int]:
     sampler.set_epoch(epoch)
     keys = list(sampler)
-    assert {e for e, _ in keys} == {epoch}
-    return [chip for _, chip in keys]
+    assert {e for e, _, _ in keys} == {epoch}
+    return [chip for _, _, chip in keys]
 
 
 @given(st.integers(1, 40), st.integers(0, 9), st.integers(0, 9))
@@ -129,5 +131,19 @@ def test_the_order_leaves_global_randomness_alone():
     np.random.seed(3)  # noqa: NPY002 - the global state is what is tested
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     _order(EpochSampler(30, seed=5, shuffle=True), 1)
-    choose_element("d4", seed=1, epoch=1, chip=1)
+    choose_element("d4", seed=1, epoch=1, round_=0, chip=1)
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_a_longer_epoch_passes_over_all_chips_before_any_comes_again():
+    sampler = EpochSampler(4, seed=5, shuffle=True, items=10)
+    keys = list(sampler)
+    assert len(keys) == len(sampler) == 10
+    assert sorted(chip for _, round_, chip in keys if round_ == 0) == [0, 1, 2, 3]
+    assert sorted(chip for _, round_, chip in keys if round_ == 1) == [0, 1, 2, 3]
+    assert [round_ for _, round_, _ in keys] == [0] * 4 + [1] * 4 + [2] * 2
+
+
+def test_a_second_pass_is_augmented_anew():
+    first, second = ([choose_element("d4", seed=1, epoch=0, round_=r, chip=c) for c in range(30)] for r in (0, 1))
+    assert first != second

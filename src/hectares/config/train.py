@@ -24,6 +24,8 @@ class TrainConfig:
     """Passes over the training chips, at most."""
     batch: int = 8
     """Chips a step."""
+    steps_per_epoch: int | None = None
+    """Steps an epoch; by default those of one pass over the training chips."""
     loss: Literal["ce", "dice", "ce+dice"] = "ce+dice"
     """Cross entropy, Dice, or their sum; ignored pixels count in none."""
     optimizer: Literal["adam", "adamw", "adamax", "nadam", "sgd"] = "adamw"
@@ -49,5 +51,6 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         at_least(1, epochs=self.epochs, batch=self.batch, patience=self.patience, width=self.width)
+        at_least(1, steps_per_epoch=self.steps_per_epoch)
         at_least(0, weight_decay=self.weight_decay, clip=self.clip, seed=self.seed)
         at_least(1e-12, lr=self.lr)

@@ -32,7 +32,7 @@ def dihedral(array: NDArray[Any], element: int) -> NDArray[Any]:
     return array
 
 
-def choose_element(augmentation: Augmentation, *, seed: int, epoch: int, chip: int) -> int:
-    """Choose a symmetry for a chip: a function of (seed, epoch, chip) alone, so that a resumed run repeats it."""
-    rng = np.random.default_rng((seed, epoch, chip))
+def choose_element(augmentation: Augmentation, *, seed: int, epoch: int, round_: int, chip: int) -> int:
+    """Choose a symmetry for a chip: a function of (seed, epoch, pass, chip) alone, so that a resumed run repeats it."""
+    rng = np.random.default_rng((seed, epoch, chip, round_))
     return int(rng.integers(_CHOICES[augmentation]))

@@ -14,8 +14,8 @@ from torch.utils.data import Dataset, Sampler
 from hectares.core.bands import BandStats
 from hectares.model.augment import Augmentation, choose_element, dihedral
 
-Key = tuple[int, int]
-"""Epoch and chip number."""
+Key = tuple[int, int, int]
+"""Epoch, pass over the chips within it, and chip number."""
 
 
 class ChipDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -41,20 +41,21 @@ class ChipDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
         """Give image (C, h, w) float32 and label (h, w) int64."""
-        epoch, chip = key
+        epoch, round_, chip = key
         image = self._stats.normalize(self._images[chip])
         image *= self._valid[chip]
         label = self._labels[chip]
-        element = choose_element(self._augmentation, seed=self._seed, epoch=epoch, chip=chip)
+        element = choose_element(self._augmentation, seed=self._seed, epoch=epoch, round_=round_, chip=chip)
         image, label = dihedral(image, element), dihedral(label, element)
         return torch.from_numpy(np.ascontiguousarray(image)), torch.from_numpy(label.astype(np.int64))
 
 
 class EpochSampler(Sampler[Key]):
-    """Every chip once an epoch, shuffled by (seed, epoch); or in order for validation."""
+    """Every chip once before any comes again, shuffled by (seed, epoch); or in order for validation."""
 
-    def __init__(self, chips: int, *, seed: int, shuffle: bool) -> None:
+    def __init__(self, chips: int, *, seed: int, shuffle: bool, items: int | None = None) -> None:
         self._chips = chips
+        self._items = chips if items is None else items
         self._seed = seed
         self._shuffle = shuffle
         self._epoch = 0
@@ -64,10 +65,13 @@ class EpochSampler(Sampler[Key]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return self._chips
+        return self._items
 
     def __iter__(self) -> Iterator[Key]:
-        order = np.arange(self._chips)
-        if self._shuffle:
-            np.random.default_rng((self._seed, self._epoch)).shuffle(order)
-        return ((self._epoch, int(chip)) for chip in order)
+        for start in range(0, self._items, self._chips):
+            round_ = start // self._chips
+            order = np.arange(self._chips)
+            if self._shuffle:
+                np.random.default_rng((self._seed, self._epoch, round_)).shuffle(order)
+            for chip in order[: self._items - start]:
+                yield self._epoch, round_, int(chip)
