@@ -15,8 +15,13 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / 
 
 
 def command_lines(text):
-    blocks = re.findall(r"```(?:sh|bash|console)?\n(.*?)```", text, flags=re.DOTALL)
-    lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    lines = [
+        line.strip().removeprefix("$ ")
+        for language, block in blocks
+        if language != "text"
+        for line in block.splitlines()
+    ]
     return [line.split("  #")[0] for line in lines if line.startswith("hectares ")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ from hectares.monitor import Problem
 
 _SECONDS_BETWEEN_LINES = 5.0
 _MOST_PROBLEMS = 20
+_NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?|–")
 _WIDTH_IN_A_FILE = 160  # where there is no terminal whose width counts
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -133,11 +135,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     """Lay out rows; columns whose cells are numbers are set right."""
     grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(r[i], (int, float)) or r[i] is None for r in rows)
+        numeric = bool(rows) and all(_is_number(r[i]) for r in rows)
         grid.add_column(column, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in rows:
         grid.add_row(*(_cell(v) for v in row))
     return grid
+
+
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, (int, float)) or bool(_NUMBER.fullmatch(str(value)))
 
 
 def _cell(value: object) -> str:

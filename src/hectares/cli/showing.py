@@ -28,18 +28,22 @@ def show_scores(rows: Sequence[Sequence[object]], overall: Mapping[str, float]) 
 def show_areas(areas: MappedAreas) -> list[str | Table]:
     """Mapped areas in total, and the hectares of each class in each zone."""
     total = areas.total
-    rows = [(r.name, r.pixels, r.mapped_m2 / 1e4, _percent(total, i)) for i, r in enumerate(total.rows)]
+    rows = [(r.name, r.pixels, _hectares(r.mapped_m2 / 1e4), _percent(total, i)) for i, r in enumerate(total.rows)]
     shown: list[str | Table] = [table(("class", "pixels", "ha", "%"), rows, title="Mapped area")]
     if areas.zones:
         names = [r.name for r in total.rows]
-        by_zone = [(zone, *(r.mapped_m2 / 1e4 for r in t.rows)) for zone, t in areas.zones.items()]
+        by_zone = [(zone, *(_hectares(r.mapped_m2 / 1e4) for r in t.rows)) for zone, t in areas.zones.items()]
         shown += ["", table(("zone, ha", *names), by_zone)]
     return shown
 
 
-def _percent(total: AreaTable, index: int) -> float | None:
+def _hectares(value: float) -> str:
+    return f"{value:,.2f}"
+
+
+def _percent(total: AreaTable, index: int) -> str | None:
     share = total.share(total.rows[index])
-    return None if share is None else 100 * share
+    return None if share is None else f"{100 * share:.1f}"
 
 
 def show_facts(facts: Mapping[str, Any], indent: str = "") -> list[str | Table]:
@@ -65,7 +69,7 @@ def show_demo(demo: Demo) -> tuple[dict[str, Any], list[str | Table]]:
     scores = [[row[k] for k in ("class_name", "iou", "f1", "precision", "recall")] for row in evaluation["classes"]]
     overall = evaluation["overall"]
     areas = [
-        (m["class_name"], m["area_ha"], t["area_ha"], _difference(m["area_ha"], t["area_ha"]))
+        (m["class_name"], _hectares(m["area_ha"]), _hectares(t["area_ha"]), _difference(m["area_ha"], t["area_ha"]))
         for m, t in zip(mapped, true, strict=True)
     ]
     places = [
@@ -95,9 +99,8 @@ def show_demo(demo: Demo) -> tuple[dict[str, Any], list[str | Table]]:
     ]
     record = {
         "overall": overall,
-        "areas": [
-            dict(zip(("class_name", "mapped_ha", "true_ha", "difference_percent"), a, strict=True)) for a in areas
-        ],
+        "mapped": mapped,
+        "true": true,
         "seconds": demo.seconds,
         "report": demo.report,
         "map": demo.class_map,
@@ -105,5 +108,5 @@ def show_demo(demo: Demo) -> tuple[dict[str, Any], list[str | Table]]:
     return record, lines
 
 
-def _difference(mapped: float, true: float) -> float | None:
-    return 100 * (mapped - true) / true if true else None
+def _difference(mapped: float, true: float) -> str | None:
+    return f"{100 * (mapped - true) / true:+.1f}" if true else None
