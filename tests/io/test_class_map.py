@@ -18,7 +18,7 @@ from hectares.core.legend import LandClass, Legend
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, LegendError, ResourceError
 from hectares.io import class_map as module
-from hectares.io.class_map import _regroup, open_class_map, save_class_map
+from hectares.io.class_map import _regroup, open_class_map, save_class_map, write_class_map
 
 GRID = Grid("EPSG:32633", UTM, (5, 7))
 INDICES = np.array([[0, 1, 2, 2, 1, 0, 0], [255, 0, 0, 1, 1, 2, 2]] * 2 + [[1, 1, 255, 255, 0, 2, 0]], np.uint8)
@@ -217,9 +217,18 @@ def test_a_map_of_nothing_is_refused(write_raster: WriteRaster):
         open_class_map(write_raster("a.tif", np.zeros((3, 4), np.uint8), nodata=0))
 
 
-def test_windows_cover_the_map_from_top_to_bottom(saved: Path):
-    with open_class_map(saved) as opened:
-        assert opened.windows(2) == [Window(0, 0, 2, 7), Window(2, 0, 2, 7), Window(4, 0, 1, 7)]
+def test_windows_cover_the_map_once_and_do_not_grow_with_it(tmp_path: Path):
+    indices = np.zeros((700, 5000), np.uint8)
+    path = tmp_path / "wide.tif"
+    legend = Legend.of({1: "only"}).for_maps()
+    write_class_map(path, indices, Grid(None, Affine.identity(), indices.shape), legend, {}, overwrite=False)
+    with open_class_map(path) as opened:
+        assert opened.windows() == [
+            Window(0, 0, 512, 4096),
+            Window(0, 4096, 512, 904),
+            Window(512, 0, 188, 4096),
+            Window(512, 4096, 188, 904),
+        ]
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 12))

@@ -29,6 +29,7 @@ from hectares.io.raster import RasterFile, open_raster
 from hectares.io.style import write_qml
 
 BLOCK_PX = 512
+_WINDOW_COLS = 8 * BLOCK_PX
 LEGEND_TAG = "HECTARES_LEGEND"
 PROVENANCE_TAG = "HECTARES_PROVENANCE"
 _BIG_BYTES = 2**31  # compressed size is not known beforehand: above 2 GiB of pixels the file is BigTIFF
@@ -194,10 +195,14 @@ class ClassMap:
             raise LegendError(f"{self.path}: {error}") from None
         return indices
 
-    def windows(self, rows: int = BLOCK_PX) -> list[Window]:
-        """Give strips over the whole map, from top to bottom."""
+    def windows(self) -> list[Window]:
+        """Give windows over the whole map, row by row; their size does not depend on that of the map."""
         height, width = self.grid.shape
-        return [Window(row, 0, min(rows, height - row), width) for row in range(0, height, rows)]
+        return [
+            Window(row, col, min(BLOCK_PX, height - row), min(_WINDOW_COLS, width - col))
+            for row in range(0, height, BLOCK_PX)
+            for col in range(0, width, _WINDOW_COLS)
+        ]
 
     def __enter__(self) -> Self:
         return self
