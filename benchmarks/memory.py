@@ -48,7 +48,7 @@ def make_segmenter(folder: Path) -> None:
 
     torch.manual_seed(0)
     network = build_network("unet-elu", {"width": 2}, bands=3, classes=4)
-    stats = BandStats(("band_1", "band_2", "band_3"), (128.0,) * 3, (70.0,) * 3)
+    stats = BandStats(("red", "green", "blue"), (128.0,) * 3, (70.0,) * 3)
     legend = Legend.of({1: "a", 2: "b", 3: "c", 4: "d"}).for_maps()
     spec = SegmenterSpec("unet-elu", {"width": 2}, stats, legend, 0.5, 256)
     folder.mkdir()

@@ -37,7 +37,7 @@ def make_segmenter(folder: Path, width: int) -> None:
 
     torch.manual_seed(0)
     network = build_network("unet-elu", {"width": width}, bands=3, classes=6)
-    stats = BandStats(("band_1", "band_2", "band_3"), (128.0,) * 3, (70.0,) * 3)
+    stats = BandStats(("red", "green", "blue"), (128.0,) * 3, (70.0,) * 3)
     legend = Legend.of({k + 1: f"class {k}" for k in range(6)}).for_maps()
     folder.mkdir()
     spec = SegmenterSpec("unet-elu", {"width": width}, stats, legend, 0.5, 256)
