@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hectares.core.window import Window
-from hectares.errors import HectaresError
+from hectares.errors import HectaresError, Interrupted
 from hectares.io.artefact import sha256_file
 from hectares.io.catalog import read_catalog
 from hectares.io.chips import open_chips
@@ -38,6 +38,8 @@ def _check(path: Path, monitor: Monitor) -> list[Problem]:
             what = "is a folder without catalog.json or chips.json"
             return [Problem(str(path), what, "give single files, chips, a run, or a catalog", "incomplete")]
         return _check_scene(path, monitor)
+    except Interrupted:
+        raise
     except HectaresError as error:
         return [_as_problem(path, error)]
 

@@ -27,7 +27,7 @@ from hectares.errors import BandError, ConfigError, GsdError, HectaresError, Inp
 from hectares.io.artefact import plain, sha256_file, stamp
 from hectares.io.class_map import open_class_map, save_class_map, style_path
 from hectares.io.journal import Journal
-from hectares.io.outputs import check_target, resolve
+from hectares.io.outputs import check_target, exclusive, resolve
 from hectares.io.raster import RasterFile, open_raster
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
 from hectares.monitor import QUIET, Monitor, Problem
@@ -59,7 +59,7 @@ def predict_scene(
     """
     target, scene = resolve(out), Path(scene)
     stored = find_segmenter(segmenter)
-    with open_scene(stored.spec, scene, config, monitor) as source:
+    with exclusive(target), open_scene(stored.spec, scene, config, monitor) as source:
         runtime = open_runtime(stored, name=config.runtime, device=config.device)
         tiling = plan_tiles(source, stored.spec, config, stride=runtime.stride)
         provenance = _provenance(stored, scene, config, runtime, tiling)

@@ -33,7 +33,7 @@ from hectares.errors import ArtefactError, MissingExtraError, TrainingError
 from hectares.io.artefact import read_artefact, save_csv, stamp, write_json
 from hectares.io.chips import ChipStore, open_chips
 from hectares.io.journal import difference
-from hectares.io.outputs import check_target, replace_folder, restore, staged_folder, work_path
+from hectares.io.outputs import check_target, exclusive, replace_folder, restore, staged_folder, work_path
 from hectares.io.segmenter import save_segmenter
 from hectares.monitor import QUIET, Monitor, Problem
 
@@ -77,6 +77,14 @@ def train_segmenter(
     loss is not finite; Interrupted if the monitor asks to stop.
     """
     store, run = open_chips(Path(chips)), Path(out).resolve()
+    if run in store.folder.resolve().parents:
+        raise ArtefactError(f"{run}: holds the chips of this command; choose another folder for the run")
+    with exclusive(run):
+        _train(store, run, config, overwrite=overwrite, monitor=monitor)
+    return run
+
+
+def _train(store: ChipStore, run: Path, config: TrainConfig, *, overwrite: bool, monitor: Monitor) -> None:
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
     options = network_options(config.network, encoder=config.encoder, width=config.width)
@@ -101,7 +109,6 @@ def train_segmenter(
     _save(work, store, config, options, network, history, facts)
     shutil.rmtree(work / "checkpoints")
     replace_folder(work, run)
-    return run
 
 
 def _network(store: ChipStore, config: TrainConfig, options: Mapping[str, Any], monitor: Monitor) -> AnySize:

@@ -198,3 +198,9 @@ def test_codes_taken_for_indices_are_refused_instead_of_lost():
 def test_impossible_gsd_is_refused(gsd_m: float):
     with pytest.raises(GsdError, match="not possible"):
         nominal_pixel_area(gsd_m)
+
+
+def test_a_crs_whose_base_counts_in_grads():
+    grid = Grid("EPSG:27572", Affine(100, 0, 600_000, 0, -100, 2_200_000), (3, 4))
+    # Lambert II étendu is true to scale within a few parts in ten thousand near its parallel.
+    assert pixel_area(grid, grid.window) == pytest.approx(np.full((3, 4), 10_000.0), rel=1e-3)

@@ -265,3 +265,16 @@ def test_a_folder_below_a_file_cannot_be_written(tmp_path: Path):
 def test_the_check_leaves_nothing_behind(tmp_path: Path, tree_of: Tree):
     check_target(tmp_path / "a.txt", overwrite=False)
     assert tree_of(tmp_path) == {}
+
+
+def test_a_target_is_held_by_one_run_at_a_time(tmp_path: Path):
+    from hectares.io.outputs import exclusive
+
+    with exclusive(tmp_path / "map.tif"):
+        with pytest.raises(ArtefactError, match="another run is writing it"), exclusive(tmp_path / "map.tif"):
+            pass
+        with exclusive(tmp_path / "other.tif"):
+            pass
+    with exclusive(tmp_path / "map.tif"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -202,8 +202,9 @@ def _derivative(values: list[FloatArray], step: float) -> FloatArray:
 
 def _in_space(crs_text: str, x: FloatArray, y: FloatArray) -> FloatArray:
     """The point of the ellipsoid below (x, y), as geocentric coordinates in metres: (3, ...)."""
-    transformer, a, e2 = _to_geographic(crs_text)
-    lon, lat = transformer.transform(x, y, radians=True)
+    transformer, unit, a, e2 = _to_geographic(crs_text)
+    lon, lat = transformer.transform(x, y)
+    lon, lat = np.asarray(lon) * unit, np.asarray(lat) * unit  # degrees, or grads in old French systems
     unknown = ~(np.isfinite(lon) & np.isfinite(lat))
     lon, lat = np.where(unknown, np.nan, lon), np.where(unknown, np.nan, lat)  # outside the domain of the CRS
     s, c = np.sin(lat), np.cos(lat)
@@ -212,13 +213,13 @@ def _in_space(crs_text: str, x: FloatArray, y: FloatArray) -> FloatArray:
 
 
 @lru_cache(maxsize=16)
-def _to_geographic(crs_text: str) -> tuple[pyproj.Transformer, float, float]:
+def _to_geographic(crs_text: str) -> tuple[pyproj.Transformer, float, float, float]:
     crs = parse_crs(crs_text)
     geographic = crs.geodetic_crs
     if geographic is None:
         raise GridError(f"{crs.name} is not tied to the Earth, so its pixels have no area; assign a projected CRS")
     transformer = pyproj.Transformer.from_crs(crs.to_2d(), geographic.to_2d(), always_xy=True)
-    return transformer, *_ellipsoid(crs)
+    return transformer, _angular_unit_rad(geographic), *_ellipsoid(crs)
 
 
 def _ellipsoid(crs: pyproj.CRS) -> tuple[float, float]:

@@ -76,7 +76,7 @@ def staged_folder(
     if target.exists() and ours is not None and not (target / ours).is_file():
         raise ArtefactError(f"{target}: has no {ours}, so --overwrite does not delete it; choose another folder")
     work = work_path(target)
-    with disk_errors(target):
+    with exclusive(target), disk_errors(target):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         try:
@@ -87,6 +87,31 @@ def staged_folder(
             replace_folder(work, target)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def exclusive(target: Path) -> Iterator[None]:
+    """Hold a target for this process alone; the system lets go of it when the process ends, however it ends."""
+    if os.name == "nt":  # pragma: no cover - Windows has no such locks
+        yield
+        return
+    import fcntl
+
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = target.parent / f"{PREFIX}lock-{target.name}"
+        file = lock.open("w")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArtefactError(
+                f"{target}: another run is writing it; wait for that one, or choose another name"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def commit_file(work: Path, target: Path) -> None:
