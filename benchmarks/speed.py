@@ -54,7 +54,7 @@ def naive(runtime: Runtime, scene: Path, out: Path, tile: int = 512, overlap: in
                 for col in range(0, source.width, tile - overlap):
                     window = RioWindow(col, row, tile, tile)
                     image = source.read(window=window, boundless=True, fill_value=0)[None].astype(np.float32)
-                    classes = runtime.logits(image).argmax(axis=1)[0].astype(np.uint8)
+                    classes = runtime.logits(runtime.spec.scaler.apply(image)).argmax(axis=1)[0].astype(np.uint8)
                     inside = classes[half : tile - half, half : tile - half]
                     height = min(inside.shape[0], source.height - row - half)
                     width = min(inside.shape[1], source.width - col - half)

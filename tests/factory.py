@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,8 @@ from affine import Affine
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
+from hectares.io.catalog import CatalogScene, ImageFile, RasterLabel
+from hectares.io.chips import ChipStore
 from hectares.monitor import Problem
 
 Nodata = Literal["tag", "alpha", "mask", "nan"]
@@ -78,6 +81,27 @@ def save_raster(
                 dataset.set_band_description(number, name)
             if valid is not None and valid_as == "mask":
                 dataset.write_mask(valid)
+
+
+def plain_scene(name: str, image: Path, label: Path | None, group: str, split: str | None = None) -> CatalogScene:
+    """Give a catalog entry of one image file and one label raster."""
+    return CatalogScene(name, (ImageFile(image),), None if label is None else RasterLabel(label), group, split)
+
+
+@dataclass(frozen=True, eq=False)
+class AllChips:
+    """All chips of a split as arrays."""
+
+    images: np.ndarray
+    valid: np.ndarray
+    labels: np.ndarray
+
+
+def all_chips(store: ChipStore, split: str) -> AllChips:
+    """Read all chips of a split."""
+    reader = store.chips(split)
+    read = [reader.read(n) for n in range(len(reader))]
+    return AllChips(*(np.stack(part) for part in zip(*((c.image, c.valid, c.label) for c in read), strict=True)))
 
 
 class Notes:

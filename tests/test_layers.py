@@ -15,15 +15,16 @@ SOURCE = Path(hectares.__file__).parent
 FILES = sorted(p.relative_to(SOURCE).as_posix() for p in SOURCE.rglob("*.py"))
 COMPOSITIONS = {"start", "compare", "report"}
 VERBS = {f.removesuffix(".py") for f in FILES if "/" not in f} - {"__init__", "__main__", "errors", "monitor"}
-_IO = {"numpy", "affine", "pyproj", "rasterio", "pyogrio", "shapely", "safetensors", "yaml"}
+_IO = {"numpy", "affine", "pyproj", "rasterio", "pyogrio", "shapely", "safetensors", "yaml", "pyarrow"}
 _MODEL = {"numpy", "torch", "lightning", "segmentation_models_pytorch", "safetensors", "timm", "torchvision"}
 
 # Third parties, and parts of our own, that a part may import. `config` and `core` hold no `monitor`.
 THIRD = {
     "core": {"numpy", "affine", "pyproj"},
     "config": set(),
-    "io": _IO,
+    "io": _IO | {"numcodecs", "pycocotools"},
     "formats": {"numpy", "shapely"},
+    "doctor": {"numpy", "shapely", "pyproj"},
     "generate": {"numpy", "scipy", "shapely", "affine", "rasterio.features"},
     "model": _MODEL,
     "runtime": {"numpy", "torch", "onnxruntime", "openvino"},
@@ -35,7 +36,8 @@ OWN = {
     "core": {"core", "errors"},
     "config": {"config", "errors"},
     "io": {"io", "core", "errors", "monitor"},
-    "formats": {"formats", "io", "core", "errors", "monitor"},
+    "formats": {"formats", "config", "io", "core", "errors", "monitor"},
+    "doctor": {"doctor", "config", "io", "core", "errors", "monitor"},
     "generate": {"generate", "core", "errors"},
     "model": {"model", "core", "config", "errors", "monitor"},
     "runtime": {"runtime", "model", "io.segmenter", "core", "errors"},

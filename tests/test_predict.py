@@ -59,6 +59,10 @@ def _identity(batch: np.ndarray) -> np.ndarray:
 # --- Streaming --------------------------------------------------------------------------------------------
 
 
+def _halved(image: np.ndarray) -> np.ndarray:
+    return image.astype(np.float32) / 2
+
+
 @given(size=st.integers(2, 16), overlap=st.integers(0, 6), stride=st.sampled_from([1, 2, 4]), batch=st.integers(1, 5))
 def test_streamed_is_whole_for_a_pointwise_model(size: int, overlap: int, stride: int, batch: int):
     tiling = Tiling(SHAPE, size=size + overlap + stride, overlap=overlap, stride=stride)
@@ -96,27 +100,27 @@ def test_what_is_not_finite_never_reaches_the_model():
         seen.append(batch)
         return batch
 
-    found = _streamed(_source(image, None), scores, Tiling(SHAPE, size=20, overlap=0), fill=(1.5, 2.5, 3.5))
+    found = _streamed(_source(image, None), scores, Tiling(SHAPE, size=20, overlap=0), scale=_halved)
     assert np.argwhere(found == 255).tolist() == [[0, 0], [6, 7]]
-    assert seen[0][0, :, 6, 7].tolist() == [1.5, 2.5, 3.5]
+    assert seen[0][0, :, 6, 7].tolist() == [0, 0, 0]
 
 
-def test_beyond_the_scene_the_model_sees_the_fill():
+def test_beyond_the_scene_the_model_sees_0():
     seen: list[np.ndarray] = []
 
     def scores(batch: np.ndarray) -> np.ndarray:
         seen.append(batch)
         return batch
 
-    _streamed(_source(), scores, Tiling(SHAPE, size=16, overlap=0, stride=16), fill=(1.5, 2.5, 3.5))
+    _streamed(_source(), scores, Tiling(SHAPE, size=16, overlap=0, stride=16), scale=_halved)
     assert seen[0].shape == (1, 3, 16, 16)
-    assert seen[0][0, :, 15, 3].tolist() == [1.5, 2.5, 3.5]
+    assert seen[0][0, :, 15, 3].tolist() == [0, 0, 0]
 
 
 def test_the_source_is_left_alone():
     source = _source()
     before = source.read(source.grid.window).image.copy()
-    _streamed(source, _identity, Tiling(SHAPE, size=20, overlap=0), fill=(9, 9, 9))
+    _streamed(source, _identity, Tiling(SHAPE, size=20, overlap=0), scale=_halved)
     assert np.array_equal(source.read(source.grid.window).image, before)
 
 
@@ -201,7 +205,7 @@ def setup(tmp_path: Path, legend: Legend, monkeypatch: pytest.MonkeyPatch) -> Se
     folder = tmp_path / "model"
     folder.mkdir()
     stats = BandStats(tuple(BANDS), (90.0, 91.0, 92.0), (50.0,) * 3, (0.0,) * 3, (199.0,) * 3)
-    spec = SegmenterSpec("fake", {}, stats, legend.for_maps(), gsd_m=10.0, tile_px=8)
+    spec = SegmenterSpec("fake", {}, stats, legend.for_maps(), gsd_m=10.0, tile_px=8, scaling="none")
     save_segmenter(folder, spec, {"w": np.zeros(1, np.float32)}, stamp("segmenter", config={}, inputs={}))
     made = Setup(folder)
 
@@ -237,9 +241,9 @@ def test_a_scene_becomes_its_class_map(setup: Setup, write_raster: WriteRaster, 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["map.qml", "map.tif", "model", "scene.tif"]
 
 
-def test_invalid_pixels_reach_the_network_as_the_mean(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+def test_invalid_pixels_reach_the_network_as_0(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
     predict_scene(setup.folder, _scene(write_raster), tmp_path / "map.tif", PredictConfig(tile_px=16, overlap_px=0))
-    assert setup.runtimes[0].batches[0][0, :, 2, 3].tolist() == [90, 91, 92]
+    assert setup.runtimes[0].batches[0][0, :, 2, 3].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 3])
@@ -330,7 +334,7 @@ def test_bands_with_numbers_for_names_are_taken_by_name(
     setup: Setup, write_raster: WriteRaster, tmp_path: Path, legend: Legend
 ):
     stats = BandStats(("3", "1", "2"), (90.0,) * 3, (50.0,) * 3)
-    spec = SegmenterSpec("fake", {}, stats, legend.for_maps(), gsd_m=None, tile_px=8)
+    spec = SegmenterSpec("fake", {}, stats, legend.for_maps(), gsd_m=None, tile_px=8, scaling="none")
     folder = tmp_path / "numbered"
     folder.mkdir()
     save_segmenter(folder, spec, {"w": np.zeros(1, np.float32)}, stamp("segmenter", config={}, inputs={}))
@@ -417,7 +421,7 @@ def test_errors_of_the_reading_thread_surface(
         raise RasterError("gone")
 
     scene = _scene(write_raster)
-    monkeypatch.setattr(module, "_compare_values", lambda *_: None)
+    monkeypatch.setattr("hectares.io.scene_contract._compare_values", lambda *_: None)
     monkeypatch.setattr("hectares.io.raster.RasterFile.read", read)
     with pytest.raises(RasterError, match="gone"):
         predict_scene(setup.folder, scene, tmp_path / "m.tif", CONFIG)
@@ -432,7 +436,9 @@ def test_the_map_carries_what_was_trained_on(setup: Setup, write_raster: WriteRa
         {"scene": "t", "sha256": "0", "windows": [[1, 1, 2, 2]]},
     )
     stats = BandStats(tuple(BANDS), (90.0,) * 3, (50.0,) * 3)
-    spec = SegmenterSpec("fake", {}, stats, legend.for_maps(), gsd_m=None, tile_px=8, footprint=footprint)
+    spec = SegmenterSpec(
+        "fake", {}, stats, legend.for_maps(), gsd_m=None, tile_px=8, scaling="none", footprint=footprint
+    )
     (tmp_path / "seen").mkdir()
     save_segmenter(tmp_path / "seen", spec, {"w": np.zeros(1, np.float32)}, stamp("segmenter", config={}, inputs={}))
     with open_class_map(predict_scene(tmp_path / "seen", scene, tmp_path / "m.tif", CONFIG)) as opened:

@@ -9,18 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from factory import UTM, Notes, WriteRaster
+from factory import UTM, Notes, WriteRaster, all_chips, plain_scene
 from hectares.config.prepare import PrepareConfig
 from hectares.core.legend import Legend
 from hectares.core.window import Window
-from hectares.errors import ArtefactError, BandError, CatalogError, ConfigError, GridError, InputError
-from hectares.io.catalog import Catalog, CatalogScene
+from hectares.errors import ArtefactError, BandError, CatalogError, ConfigError, GridError, InputError, Interrupted
+from hectares.io.catalog import Catalog, CatalogScene, LabelRules, RasterLabel
 from hectares.io.chips import ChipStore
-from hectares.monitor import QUIET
-from hectares.prepare import _plan_windows, _SceneFacts, prepare_catalog, prepare_chips, prepare_source
+from hectares.io.raster import open_raster
+from hectares.prepare import prepare_catalog, prepare_chips, prepare_source
 
 CHIP = 8
 RNG = np.random.default_rng(11)
@@ -31,7 +29,7 @@ def _scene(
 ) -> CatalogScene:
     image = options.pop("image", RNG.integers(1, 4000, (2, *shape), dtype=np.uint16))
     label = RNG.choice(np.array([0, 10, 20, 35, 99], np.uint8), shape)
-    return CatalogScene(
+    return plain_scene(
         name,
         write(f"{name}/image.tif", image, names=["red", "nir"][: len(image)], nodata=0, **options),
         write(f"{name}/label.tif", options.pop("label", label)),
@@ -55,7 +53,7 @@ def catalog(write_raster: WriteRaster, legend: Legend) -> Catalog:
 
 
 def _labels(store: ChipStore) -> np.ndarray:
-    return np.concatenate([store.arrays(s).labels for s, n in store.counts.items() if n])
+    return np.concatenate([all_chips(store, s).labels for s, n in store.counts.items() if n])
 
 
 def test_chips_hold_pixels_and_indices_of_their_window(tmp_path: Path, catalog: Catalog, legend: Legend):
@@ -66,13 +64,13 @@ def test_chips_hold_pixels_and_indices_of_their_window(tmp_path: Path, catalog: 
     assert store.counts == {"train": 6, "val": 6, "test": 6}
     by_id = {s.id: s for s in catalog.scenes}
     for split in store.counts:
-        arrays = store.arrays(split)
+        arrays = all_chips(store, split)
         for record in store.records(split):
             scene = by_id[record.scene]
             with open_raster(scene.image) as raster:
                 chip = raster.read(record.window)
             assert np.array_equal(arrays.images[record.number], chip.image)
-            label = LabelFile(scene.label, legend)
+            label = LabelFile(scene.label.path, legend)
             assert np.array_equal(arrays.labels[record.number], label.read(record.window))
             label.close()
             assert record.labelled_px == (arrays.labels[record.number] != 255).sum()
@@ -88,7 +86,7 @@ def test_nodata_of_the_image_has_no_label(tmp_path: Path, write_raster: WriteRas
     image = RNG.integers(1, 4000, (2, 16, 24), dtype=np.uint16)
     image[:, 3:5, 6] = 0
     scene = _scene(write_raster, "a1", "train", image=image, label=np.full((16, 24), 10, np.uint8))
-    arrays = prepare_catalog(Catalog((scene,), legend), tmp_path / "chips", CONFIG).arrays("train")
+    arrays = all_chips(prepare_catalog(Catalog((scene,), legend), tmp_path / "chips", CONFIG), "train")
     assert np.argwhere(arrays.labels[0] == 255).tolist() == [[3, 6], [4, 6]]
     assert np.array_equal(arrays.valid[0] == 0, arrays.labels[0] == 255)
 
@@ -114,13 +112,13 @@ def test_statistics_by_hand_with_a_padded_edge(tmp_path: Path, write_raster: Wri
     store = prepare_catalog(Catalog((scene,), legend), tmp_path / "chips", replace(CONFIG, split="official"))
     assert (store.stats.mean, store.stats.std) == ((5.0,), (1.0,))
     assert store.counts["train"] == 2
-    assert store.arrays("train").labels[0].tolist()[0] == [0] * 7 + [255]
+    assert all_chips(store, "train").labels[0].tolist()[0] == [0] * 7 + [255]
 
 
 def test_bands_are_chosen_in_order(tmp_path: Path, catalog: Catalog):
-    both = prepare_catalog(catalog, tmp_path / "both", CONFIG).arrays("train").images
+    both = all_chips(prepare_catalog(catalog, tmp_path / "both", CONFIG), "train").images
     turned = prepare_catalog(catalog, tmp_path / "turned", replace(CONFIG, bands="nir,1"))
-    assert np.array_equal(turned.arrays("train").images, both[:, ::-1])
+    assert np.array_equal(all_chips(turned, "train").images, both[:, ::-1])
     assert turned.stats.names == ("nir", "red")
 
 
@@ -128,11 +126,11 @@ def test_twelve_constant_bands_keep_their_order(tmp_path: Path, write_raster: Wr
     image = np.arange(1, 13, dtype=np.uint16)[:, None, None] * np.ones((8, 8), np.uint16)
     path = write_raster("s2.tif", image)
     label = write_raster("l.tif", np.full((8, 8), 10, np.uint8))
-    catalog = Catalog((CatalogScene("a", path, label, "a", "train"),), legend)
+    catalog = Catalog((plain_scene("a", path, label, "a", "train"),), legend)
     for bands, expected in (("4,3,2", [4, 3, 2]), ("all", list(range(1, 13)))):
         config = replace(CONFIG, bands=bands, split="official")
         store = prepare_catalog(catalog, tmp_path / bands, config)
-        assert store.arrays("train").images[0, :, 3, 5].tolist() == expected
+        assert all_chips(store, "train").images[0, :, 3, 5].tolist() == expected
         assert list(store.stats.mean) == expected
         assert set(store.stats.std) == {0}
 
@@ -181,7 +179,7 @@ def test_folders_are_prepared(tmp_path: Path, write_raster: WriteRaster, legend:
         (tmp_path / "set/images").mkdir(parents=True, exist_ok=True)
         (tmp_path / "set/labels").mkdir(exist_ok=True)
         scene.image.rename(tmp_path / f"set/images/{name}.tif")
-        scene.label.rename(tmp_path / f"set/labels/{name}.tif")
+        scene.label.path.rename(tmp_path / f"set/labels/{name}.tif")
     (tmp_path / "legend.json").write_text(json.dumps(legend.to_json()))
     config = replace(CONFIG, legend=tmp_path / "legend.json")
     store = prepare_source("folders", tmp_path / "set", tmp_path / "chips", config)
@@ -214,7 +212,7 @@ def test_splits_come_from_a_csv(tmp_path: Path, catalog: Catalog, key: str):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("scene,split\na1,train\nb1,val\n", "names no split for scene c1"),
+        ("scene,split\na1,train\nb1,val\n", r"names no split for 1 scene\(s\): c1"),
         ("scene,split\na1,dev\n", "'a1' has split 'dev'"),
         ("name,split\na1,train\n", "expected scene"),
     ],
@@ -223,38 +221,6 @@ def test_what_is_wrong_with_a_split_csv_is_named(tmp_path: Path, catalog: Catalo
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(CatalogError, match=message):
         prepare_catalog(catalog, tmp_path / "chips", replace(CONFIG, split=str(tmp_path / "s.csv")))
-
-
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    shapes=st.lists(st.tuples(st.integers(30, 90), st.integers(30, 90)), min_size=1, max_size=3),
-    chip=st.integers(2, 9),
-    stride=st.integers(1, 12),
-    blocks=st.integers(1, 3),
-    edge=st.sampled_from(["pad", "shift", "drop"]),
-    seed=st.integers(0, 5),
-)
-def test_block_splits_share_no_pixel_and_no_block(
-    legend: Legend, shapes: list[tuple[int, int]], chip: int, stride: int, blocks: int, edge: str, seed: int
-):
-    block_px = chip * blocks
-    config = PrepareConfig(chip_px=chip, stride_px=stride, edge=edge, split="block", block_px=block_px, seed=seed)
-    scenes = tuple(CatalogScene(str(n), Path("i"), Path("l"), "g") for n in range(len(shapes)))
-    facts = [_SceneFacts(shape, ("a",), "uint8", None) for shape in shapes]
-    try:
-        plan = _plan_windows(Catalog(scenes, legend), facts, config, QUIET)
-    except CatalogError:
-        return  # too few blocks hold a chip, which is refused
-    for planned, shape in zip(plan, shapes, strict=True):
-        owner = np.zeros((shape[0] + 40, shape[1] + 40), int)
-        block_owner: dict[tuple[int, int], set[str]] = {}
-        for item in planned:
-            bit = {"train": 1, "val": 2, "test": 4}[item.split]
-            owner[item.window.slices] |= bit
-            block_owner.setdefault((item.window.row // block_px, item.window.col // block_px), set()).add(item.split)
-        assert set(np.unique(owner)) <= {0, 1, 2, 4}
-        assert all(len(splits) == 1 for splits in block_owner.values())
-    assert {i.split for planned in plan for i in planned} == {"train", "val", "test"}
 
 
 # --- Refusals ---------------------------------------------------------------------------------------------
@@ -278,7 +244,8 @@ def test_a_label_elsewhere_is_refused_naming_both(
 
 def test_a_label_without_a_place_takes_that_of_its_image(tmp_path: Path, write_raster: WriteRaster, catalog: Catalog):
     scenes = [
-        replace(s, label=write_raster(f"{s.id}/label.png", np.full((16, 24), 10, np.uint8))) for s in catalog.scenes
+        replace(s, label=RasterLabel(write_raster(f"{s.id}/label.png", np.full((16, 24), 10, np.uint8))))
+        for s in catalog.scenes
     ]
     store = prepare_catalog(replace(catalog, scenes=tuple(scenes)), tmp_path / "chips", CONFIG)
     assert sum(store.counts.values()) == 18
@@ -310,14 +277,14 @@ def test_unknown_codes_leave_no_chips(tmp_path: Path, write_raster: WriteRaster,
 
 def test_labels_of_nothing_are_refused(tmp_path: Path, write_raster: WriteRaster, legend: Legend):
     catalog = _catalog(write_raster, legend, label=np.zeros((16, 24), np.uint8))
-    with pytest.raises(CatalogError, match="no training chip has a labelled pixel"):
+    with pytest.raises(CatalogError, match=r"there is no training chip \(18 unlabelled\)"):
         prepare_catalog(catalog, tmp_path / "chips", CONFIG)
 
 
 def test_the_data_set_itself_is_never_replaced(tmp_path: Path, catalog: Catalog):
     with pytest.raises(ArtefactError, match=r"holds image\.tif, an input|has no chips\.json"):
         prepare_catalog(catalog, tmp_path / "a1", CONFIG, overwrite=True)
-    assert all(s.image.exists() and s.label.exists() for s in catalog.scenes)
+    assert all(all(f.exists() for f in s.files) for s in catalog.scenes)
 
 
 def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path, catalog: Catalog):
@@ -337,8 +304,8 @@ def test_old_chips_are_replaced_when_asked(tmp_path: Path, catalog: Catalog):
 
 
 def test_a_limit_takes_the_first_scenes(tmp_path: Path, catalog: Catalog):
-    store = prepare_catalog(catalog, tmp_path / "chips", replace(CONFIG, limit=1))
-    assert store.counts == {"train": 6, "val": 0, "test": 0}
+    scenes = (*catalog.scenes, replace(catalog.scenes[0], id="a2"))
+    assert [s.id for s in replace(catalog, scenes=scenes).first(1).scenes] == ["a1", "b1", "c1"]
 
 
 @pytest.mark.parametrize(
@@ -362,7 +329,7 @@ def test_windows_of_a_scene_smaller_than_a_chip_reach_beyond_it(
     scene = _scene(write_raster, "a1", "train", shape=(5, 3), label=np.full((5, 3), 10, np.uint8))
     store = prepare_catalog(Catalog((scene,), legend), tmp_path / "chips", replace(CONFIG, split="official"))
     assert [r.window for r in store.records("train")] == [Window(0, 0, 8, 8)]
-    assert (store.arrays("train").valid == 1).sum() == 15
+    assert (all_chips(store, "train").valid == 1).sum() == 15
 
 
 def test_one_image_in_two_splits_is_refused_by_name(tmp_path):
@@ -382,5 +349,183 @@ def test_one_image_in_two_splits_is_refused_by_name(tmp_path):
     legend = {"classes": [{"code": 1, "name": "field"}]}
     (tmp_path / "legend.json").write_text(dump_json(legend))
     (tmp_path / "catalog.json").write_text(dump_json({"legend": "legend.json", "scenes": scenes}))
-    with pytest.raises(CatalogError, match="'a' and 'copy' are the same image in the splits test, train"):
+    with pytest.raises(CatalogError, match="'copy' and 'a' are the same image in the splits test, train"):
         prepare_chips(tmp_path / "catalog.json", tmp_path / "chips", PrepareConfig(chip_px=4))
+
+
+# --- Going on ---------------------------------------------------------------------------------------------
+
+
+class _StopAt(Notes):
+    """A monitor whose user stops after so many steps of a stage."""
+
+    def __init__(self, stage: str, steps: int) -> None:
+        super().__init__()
+        self._stage, self._left = stage, steps
+
+    def progress(self, stage: str, done: int, total: int | None, note: str = "") -> None:
+        super().progress(stage, done, total, note)
+        self._left -= stage == self._stage and done > 0
+
+    def raise_if_stopped(self) -> None:
+        if self._left <= 0:
+            raise Interrupted("stopped")
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("scaling", ["standard", "scene-percentile"])
+def test_a_stopped_run_goes_on_and_gives_the_same_bytes(
+    tmp_path: Path, catalog: Catalog, tree_of: Callable[[Path], dict[str, bytes]], steps: int, scaling: str
+):
+    config = replace(CONFIG, scaling=scaling)
+    prepare_catalog(catalog, tmp_path / "whole", config)
+    with pytest.raises(Interrupted):
+        prepare_catalog(catalog, tmp_path / "chips", config, monitor=_StopAt("cutting chips", steps))
+    assert not (tmp_path / "chips").exists()
+    after = _StopAt("never", 1)
+    prepare_catalog(catalog, tmp_path / "chips", config, monitor=after)
+    assert tree_of(tmp_path / "chips") == tree_of(tmp_path / "whole")
+
+
+def test_the_work_of_another_configuration_is_not_taken_up(tmp_path: Path, catalog: Catalog):
+    with pytest.raises(Interrupted):
+        prepare_catalog(catalog, tmp_path / "chips", CONFIG, monitor=_StopAt("cutting chips", 1))
+    store = prepare_catalog(catalog, tmp_path / "chips", replace(CONFIG, bands="2"))
+    assert all_chips(store, "train").images.shape == (6, 1, 8, 8)
+
+
+# --- Windows of other kinds -------------------------------------------------------------------------------
+
+
+def test_a_mirrored_edge_repeats_what_is_inside(tmp_path: Path, write_raster: WriteRaster, legend: Legend):
+    image = np.arange(1, 61, dtype=np.uint16).reshape(1, 6, 10)
+    label = np.tile(np.array([10, 10, 20, 20, 20, 35, 35, 10, 10, 20], np.uint8), (6, 1))
+    scene = _scene(write_raster, "a1", "train", image=image, label=label)
+    chips = all_chips(
+        prepare_catalog(Catalog((scene,), legend), tmp_path / "c", replace(CONFIG, edge="mirror")), "train"
+    )
+    assert len(chips.images) == 2
+    assert chips.images[1, 0, 0].tolist() == [9, 10, 10, 9, 8, 7, 6, 5]
+    assert chips.images[0, 0, :, 0].tolist() == [1, 11, 21, 31, 41, 51, 51, 41]
+    assert chips.valid.all()
+    assert chips.labels[1, 7].tolist() == [1, 0, 0, 1, 1, 2, 2, 0]
+
+
+def test_a_resized_scene_has_the_same_classes_and_coarser_pixels(
+    tmp_path: Path, write_raster: WriteRaster, legend: Legend
+):
+    image = np.repeat(np.repeat(np.array([[[10, 20], [30, 40]]], np.uint16), 8, 1), 8, 2)
+    label = np.repeat(np.repeat(np.array([[10, 20], [35, 10]], np.uint8), 8, 0), 8, 1)
+    scene = _scene(write_raster, "a1", "train", image=image, label=label)
+    store = prepare_catalog(Catalog((scene,), legend), tmp_path / "c", replace(CONFIG, resize_px=8))
+    chips = all_chips(store, "train")
+    assert chips.images.shape == (1, 1, 8, 8)
+    assert chips.images[0, 0, ::5, ::5].tolist() == [[10, 20], [30, 40]]
+    assert chips.labels[0, ::5, ::5].tolist() == [[1, 0], [2, 1]]
+    assert set(np.unique(chips.labels)) == {0, 1, 2}
+    assert store.gsd_m == 20
+
+
+def test_chips_read_from_the_scenes_are_those_that_were_cut(tmp_path: Path, catalog: Catalog):
+    stored = prepare_catalog(catalog, tmp_path / "stored", CONFIG)
+    lazy = prepare_catalog(catalog, tmp_path / "lazy", replace(CONFIG, store="scenes"))
+    assert not list((tmp_path / "lazy").glob("*.pixels"))
+    for split in ("train", "val", "test"):
+        a, b = all_chips(stored, split), all_chips(lazy, split)
+        assert np.array_equal(a.images, b.images)
+        assert np.array_equal(a.valid, b.valid)
+        assert np.array_equal(a.labels, b.labels)
+    assert [r.sha256 for r in stored.records("train")] == [r.sha256 for r in lazy.records("train")]
+
+
+def test_windows_drawn_from_a_scene_stay_in_their_room(tmp_path: Path, catalog: Catalog):
+    lazy = prepare_catalog(catalog, tmp_path / "lazy", replace(CONFIG, store="scenes"))
+    reader = lazy.chips("train")
+    whole = open_raster(catalog.scenes[0].image).read(Window(0, 0, 16, 24)).image
+    for shift in ((0.0, 0.0), (0.5, 0.3), (0.999, 0.999)):
+        found = reader.read(0, shift).image
+        row, col = int(shift[0] * 9), int(shift[1] * 17)
+        assert np.array_equal(found, whole[:, row : row + 8, col : col + 8])
+
+
+def test_overlapping_classes_become_planes(tmp_path: Path, write_raster: WriteRaster, legend: Legend):
+    planes = np.zeros((3, 16, 24), np.uint8)
+    planes[0, 2:5, 2:5] = planes[2, 4:9, 4:9] = 1
+    planes[1, 0, 0] = 255
+    scene = _scene(write_raster, "a1", "train", label=planes)
+    catalog = Catalog((scene,), legend, LabelRules(multilabel=True))
+    store = prepare_catalog(catalog, tmp_path / "c", replace(CONFIG, multilabel=True))
+    first = all_chips(store, "train").labels[0]
+    assert first.shape == (3, 8, 8)
+    assert first[:, 4, 4].tolist() == [1, 0, 1]
+    assert first[:, 0, 0].tolist() == [0, 255, 0]
+    assert store.content["class_pixels"]["train"] == {"water": 9, "forest": 0, "built-up": 25}
+
+
+def test_chips_of_too_little_observed_are_left_out(
+    tmp_path: Path, write_raster: WriteRaster, legend: Legend, notes: Notes
+):
+    image = np.full((1, 8, 16), 7, np.uint16)
+    image[:, :5, :8] = 0
+    scene = _scene(write_raster, "a1", "train", image=image, label=np.full((8, 16), 10, np.uint8))
+    config = replace(CONFIG, max_nodata=0.5)
+    store = prepare_catalog(Catalog((scene,), legend), tmp_path / "c", config, monitor=notes)
+    assert [r.window.col for r in store.records("train")] == [8]
+    assert "1 chip(s) are mostly nodata" in [p.what for p in notes.problems]
+
+
+# --- Leaks ------------------------------------------------------------------------------------------------
+
+
+def test_chips_split_one_by_one_are_warned_of(tmp_path: Path, catalog: Catalog, notes: Notes):
+    store = prepare_catalog(catalog, tmp_path / "c", replace(CONFIG, split="ratio", ratio="6,3,3"), monitor=notes)
+    assert any("neighbors leak" in p.what for p in notes.problems)
+    assert store.content["leaks"]["distance_px"] == 0
+    assert sum(store.counts.values()) == 18
+
+
+def test_overlapping_chips_in_two_splits_are_warned_of(tmp_path: Path, catalog: Catalog, notes: Notes):
+    config = replace(CONFIG, split="ratio", stride_px=4)
+    prepare_catalog(catalog, tmp_path / "c", config, monitor=notes)
+    assert any("share pixels with a chip of another split" in p.what for p in notes.problems)
+
+
+def test_whole_scenes_do_not_leak(tmp_path: Path, catalog: Catalog, notes: Notes):
+    store = prepare_catalog(catalog, tmp_path / "c", CONFIG, monitor=notes)
+    assert store.content["leaks"] == {"distance_px": None, "overlapping": 0, "shared_groups": [], "shared_images": 0}
+    assert not [p for p in notes.problems if p.where == "split"]
+
+
+def test_a_list_that_names_a_scene_nobody_has_is_refused(tmp_path: Path, catalog: Catalog):
+    (tmp_path / "s.csv").write_text("scene,split\na1,train\nb1,val\nc1,test\nd9,test\n")
+    with pytest.raises(CatalogError, match=r"names 1 scene\(s\) that the source does not have: d9"):
+        prepare_catalog(catalog, tmp_path / "c", replace(CONFIG, split=str(tmp_path / "s.csv")))
+
+
+def test_lists_in_a_folder_give_the_splits(tmp_path: Path, catalog: Catalog):
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/train.txt").write_text("\ufeffc1.tif\na1\n")
+    (tmp_path / "lists/val.txt").write_text("b1\n")
+    store = prepare_catalog(catalog, tmp_path / "c", replace(CONFIG, split=str(tmp_path / "lists")))
+    assert {r.scene for r in store.records("train")} == {"a1", "c1"}
+
+
+def test_copies_are_dropped_from_training_first(
+    tmp_path: Path, write_raster: WriteRaster, legend: Legend, notes: Notes
+):
+    image = RNG.integers(1, 4000, (2, 16, 24), dtype=np.uint16)
+    scenes = tuple(
+        _scene(write_raster, name, split, image=image if name in {"a1", "b1", "c1"} else image + int(name[1]))
+        for name, split in (("a1", "train"), ("b1", "val"), ("c1", "val"), ("d2", "train"), ("e3", "test"))
+    )
+    with pytest.raises(CatalogError, match=r"'b1' and 'a1' are the same image in the splits train, val.*--copies drop"):
+        prepare_catalog(Catalog(scenes, legend), tmp_path / "c", CONFIG)
+    store = prepare_catalog(Catalog(scenes, legend), tmp_path / "c", replace(CONFIG, copies="drop"), monitor=notes)
+    assert {(r.scene, s) for s in ("train", "val", "test") for r in store.records(s)} == {
+        ("d2", "train"),
+        ("b1", "val"),
+        ("e3", "test"),
+    }
+    assert any("2 of 5 scenes are copies" in p.what for p in notes.problems)
+    kept = prepare_catalog(Catalog(scenes, legend), tmp_path / "k", replace(CONFIG, copies="keep"))
+    assert len(kept.records("train")) == 12

@@ -2,151 +2,290 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
-import numpy as np
-
-from hectares.core.window import Window
-from hectares.errors import HectaresError, Interrupted
-from hectares.io.artefact import sha256_file
-from hectares.io.catalog import read_catalog
-from hectares.io.chips import open_chips
-from hectares.io.labels import LabelFile
-from hectares.io.raster import RasterFile, open_raster
+from hectares.config.check import CheckConfig
+from hectares.doctor.account import ClassRow
+from hectares.doctor.finding import Finding, Ledger, Severity, from_error, from_problem
+from hectares.doctor.pixels import PixelTally, examine_grid, scan_windows
+from hectares.doctor.shapes import ShapeFile, examine_shapes
+from hectares.doctor.survey import Survey
+from hectares.errors import CatalogError, ConfigError, HectaresError, InputError, Interrupted
+from hectares.formats.folders import IMAGE_FOLDERS
+from hectares.formats.registry import Format, find_format
+from hectares.io.catalog import Catalog, read_catalog, read_legend
+from hectares.io.class_map import LEGEND_TAG, ClassMap, open_class_map
+from hectares.io.places import check_places, write_places
+from hectares.io.raster import open_raster
 from hectares.io.segmenter import SPEC_FILE, find_segmenter
+from hectares.io.vector_file import SUFFIXES as VECTORS
+from hectares.io.vectors import split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem, track
 
-_ROWS = 512
-_BORDER_SHARE = 0.01
+Kind = Literal["scene", "class map", "data set", "chips", "segmenter", "vectors", "unknown"]
+_DEPTH = 3
 
 
-def check_paths(paths: list[Path], *, monitor: Monitor = QUIET) -> list[Problem]:
-    """Give all problems of scenes, catalogs, chips and segmenters; an empty list is a clean bill of health."""
-    return [problem for path in paths for problem in _check(path, monitor)]
+@dataclass(frozen=True)
+class Examined:
+    """What was found in one path."""
+
+    path: Path
+    kind: Kind
+    findings: tuple[Finding, ...]
+    """The gravest first; of very many of one check, the first of them."""
+    counts: Mapping[tuple[str, Severity], int]
+    """How many findings each check had."""
+    facts: Mapping[str, Any]
+    classes: tuple[ClassRow, ...] = ()
+
+    @property
+    def problems(self) -> int:
+        """How many findings have weight."""
+        return sum(n for (_, severity), n in self.counts.items() if severity != "note")
 
 
-def _check(path: Path, monitor: Monitor) -> list[Problem]:
+@dataclass(frozen=True)
+class Checkup:
+    """What was found in all paths."""
+
+    examined: tuple[Examined, ...]
+    places: Path | None = None
+    """The file of places that was written."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings."""
+        return tuple(f for e in self.examined for f in e.findings)
+
+    @property
+    def problems(self) -> int:
+        """How many findings have weight; 0 is a clean bill of health."""
+        return sum(e.problems for e in self.examined)
+
+
+def check_paths(
+    paths: Sequence[Path],
+    config: CheckConfig = CheckConfig(),  # noqa: B008 - a frozen value
+    *,
+    overwrite: bool = False,
+    monitor: Monitor = QUIET,
+) -> Checkup:
+    """Examine scenes, class maps, data sets, catalogs, chips, segmenters and vector files."""
+    if config.places is not None:
+        check_places(config.places)
+        if not overwrite and config.places.exists():
+            raise ConfigError(f"--places {config.places}: exists already; give another name, or --overwrite")
+    examined = tuple(_examine(Path(path), config, monitor) for path in paths)
+    checkup = Checkup(examined)
+    rows = [row for f in checkup.findings if f.has_weight for row in _place_rows(f)]
+    if config.places is None or not rows:
+        return checkup
+    return replace(checkup, places=write_places(config.places, rows, overwrite=overwrite))
+
+
+def _place_rows(finding: Finding) -> Iterator[dict[str, Any]]:
+    head = {
+        "check": finding.check,
+        "severity": finding.severity,
+        "scene": finding.scene,
+        "file": finding.where,
+        "what": finding.what,
+        "remedy": finding.remedy,
+    }
+    for place in finding.places or (None,):
+        yield head | {name: getattr(place, name, None) for name in ("row", "col", "lon", "lat")}
+
+
+# --- By kind ----------------------------------------------------------------------------------------------
+
+
+def _examine(path: Path, config: CheckConfig, monitor: Monitor) -> Examined:
+    kind: Kind = "unknown"
     try:
-        if (path / "chips.json").is_file():
-            return _check_chips(path, monitor)
-        if (path / SPEC_FILE).is_file() or (path / "segmenter" / SPEC_FILE).is_file():
-            find_segmenter(path).weights()
-            return []
-        if path.name == "catalog.json" or (path / "catalog.json").is_file():
-            return _check_catalog(path if path.is_file() else path / "catalog.json", monitor)
-        if path.is_dir():
-            what = "is a folder without catalog.json or chips.json"
-            return [Problem(str(path), what, "give single files, chips, a run, or a catalog", "incomplete")]
-        return _check_scene(path, monitor)
-    except Interrupted:
+        kind = _kind(path, config)
+        match kind:
+            case "chips":
+                return _chips(path, monitor)
+            case "segmenter":
+                find_segmenter(path).weights()
+                return _examined(path, kind, Ledger())
+            case "data set":
+                return _data_set(path, config, monitor)
+            case "vectors":
+                return _vectors(path, config)
+            case _:
+                return _raster(path, monitor)
+    except (Interrupted, ConfigError):
         raise
     except HectaresError as error:
-        return [_as_problem(path, error)]
+        ledger = Ledger()
+        ledger.add([from_error("reading", str(path), error)])
+        return _examined(path, kind, ledger)
 
 
-def _as_problem(path: Path, error: HectaresError) -> Problem:
-    text = str(error).removeprefix(f"{path}: ")
-    what, _, remedy = text.partition("; ")
-    return Problem(str(path), what, remedy or "see `hectares formats`", "incomplete")
+def _examined(
+    path: Path, kind: Kind, ledger: Ledger, facts: Mapping[str, Any] | None = None, classes: Sequence[ClassRow] = ()
+) -> Examined:
+    return Examined(path, kind, ledger.findings, ledger.counts, facts or {}, tuple(classes))
 
 
-def _check_scene(path: Path, monitor: Monitor) -> list[Problem]:
-    """Decode every block; look for damage, emptiness, constant bands, fill that nobody declared, and no CRS."""
-    problems = []
+def _kind(path: Path, config: CheckConfig) -> Kind:
+    """Tell what a path is by its name and the names in it."""
+    if (path / "chips.json").is_file():
+        return "chips"
+    if (path / SPEC_FILE).is_file() or (path / "segmenter" / SPEC_FILE).is_file():
+        return "segmenter"
+    if config.layout is not None or path.name == "catalog.json" or path.is_dir():
+        return "data set"
+    if path.suffix.lower() == ".csv":
+        return "data set"
+    file, _ = split_layer_name(path)
+    return "vectors" if file.suffix.lower() in VECTORS else "scene"
+
+
+def _chips(path: Path, monitor: Monitor) -> Examined:
+    from hectares.doctor.chips import examine_chips
+
+    ledger = Ledger()
+    findings, facts = examine_chips(path, monitor)
+    ledger.add(findings)
+    return _examined(path, "chips", ledger, facts)
+
+
+def _vectors(path: Path, config: CheckConfig) -> Examined:
+    ledger = Ledger()
+    file, layer = split_layer_name(path)
+    findings, facts = examine_shapes(ShapeFile(file, layer, config.class_field, config.crs))
+    ledger.add(findings)
+    return _examined(path, "vectors", ledger, facts)
+
+
+def _raster(path: Path, monitor: Monitor) -> Examined:
+    """Decode every block of a scene or a class map."""
+    ledger = Ledger()
     with open_raster(path, tolerate_damage=True) as raster:
-        valid_px, low, high, edge = _scan(raster, monitor)
-        facts, total = raster.facts, raster.grid.window.pixels
-        if raster.damage:
-            first = raster.damage[0]
-            what = f"{len(raster.damage)} block(s) cannot be decoded, first at row {first.row}, col {first.col}"
-            problems.append(Problem(str(path), what, "fetch the file again", "incomplete"))
-        if valid_px == 0:
-            problems.append(Problem(str(path), "has no valid pixel", "check its nodata value", "incomplete"))
-            return problems
-        for name, least, most in zip(raster.bands, low, high, strict=True):
-            if least == most and total > 1:
-                problems.append(Problem(str(path), f"band {name} is {least:g} everywhere", "it carries nothing"))
-        for value, share in edge.items():
-            what = f"value {value:g} fills {share:.1%} of the scene and its border, but is not declared nodata"
-            remedy = f"if it means nodata, say so: rio edit-info --nodata {value:g} {path.name}"
-            problems.append(Problem(str(path), what, remedy))
-        if not facts.grid.is_georeferenced:
-            problems.append(Problem(str(path), "has no CRS", "areas will need --gsd-m"))
-        if any(s != 1 for s in facts.scales) or any(o != 0 for o in facts.offsets):
-            what = f"carries scale {facts.scales[0]:g} and offset {facts.offsets[0]:g}"
-            problems.append(Problem(str(path), what, "stored values are used as they are; train and predict alike"))
-    return problems
+        tally = PixelTally(raster)
+        for window in track(scan_windows(raster.grid.shape), monitor, f"reading {path.name}"):
+            tally.add(raster.read(window), window)
+        grid, facts = raster.grid, raster.facts
+        ledger.add(examine_grid(grid, str(path), ""))
+        ledger.add(tally.findings())
+        if not grid.is_georeferenced:
+            ledger.add([Finding("CRS", "warning", str(path), "has no CRS", "areas will need --gsd-m")])
+        record = {
+            "size_px": list(grid.shape),
+            "gsd_m": list(grid.gsd) if grid.is_georeferenced else None,
+            "bands": [{"names": list(raster.bands), "dtype": raster.dtype.name}],
+            "nodata_share": tally.nodata_share,
+        }
+    if LEGEND_TAG not in facts.tags:
+        return _examined(path, "scene", ledger, record)
+    with open_class_map(path) as class_map:
+        return _examined(path, "class map", ledger, record, _map_classes(class_map, monitor))
 
 
-def _scan(
-    raster: RasterFile, monitor: Monitor
-) -> tuple[
-    int,
-    np.ndarray[tuple[int], np.dtype[np.float64]],
-    np.ndarray[tuple[int], np.dtype[np.float64]],
-    dict[float, float],
-]:
-    """Count valid pixels, the range of each band, and border values that fill more than 1 % of the scene."""
-    height, width = raster.grid.shape
-    low, high = np.full(len(raster.bands), np.inf), np.full(len(raster.bands), -np.inf)
-    valid_px, suspects = 0, dict.fromkeys(_corner_values(raster), 0)
-    for row in track(range(0, height, _ROWS), monitor, f"reading {raster.path.name}"):
-        chip = raster.read(Window(row, 0, min(_ROWS, height - row), width))
-        valid_px += int(chip.valid.sum())
-        if chip.valid.any():
-            values = chip.image[:, chip.valid]
-            low, high = np.minimum(low, values.min(axis=1)), np.maximum(high, values.max(axis=1))
-            for value in suspects:
-                suspects[value] += int((values == value).all(axis=0).sum())
-    fills = {v: n / raster.grid.window.pixels for v, n in suspects.items()}
-    return valid_px, low, high, {v: share for v, share in fills.items() if share > _BORDER_SHARE}
+def _map_classes(class_map: ClassMap, monitor: Monitor) -> list[ClassRow]:
+    from hectares.core.area import pixel_area
+    from hectares.doctor.account import Account
+    from hectares.doctor.labels import count_classes
+
+    account, legend, placed = Account(class_map.legend), class_map.legend, class_map.grid.is_georeferenced
+    for window in track(class_map.windows(), monitor, "counting classes"):
+        area = pixel_area(class_map.grid, window) if placed else None
+        pixels, area_m2 = count_classes(class_map.read(window), len(legend), area)
+        account.add_label(None, pixels, area_m2 if placed else None)
+    return account.classes()
 
 
-def _corner_values(raster: RasterFile) -> set[float]:
-    """Values that a corner pixel has in every band."""
-    height, width = raster.grid.shape
-    values = set()
-    for row in (0, height - 1):
-        for col in (0, width - 1):
-            chip = raster.read(Window(row, col, 1, 1))
-            if chip.valid.all() and len(set(chip.image.ravel().tolist())) == 1 and len(raster.bands) > 1:
-                values.add(float(chip.image.flat[0]))
-    return values
+# --- Data sets --------------------------------------------------------------------------------------------
 
 
-def _check_catalog(path: Path, monitor: Monitor) -> list[Problem]:
-    """Check every scene of a catalog, and decode every label with the legend."""
-    catalog = read_catalog(path)
-    problems = []
-    for scene in catalog.scenes:
-        problems += _check(scene.image, monitor)
-        if scene.label is None:
-            continue
+class _Collector:
+    """A monitor that keeps problems as findings and hands on everything else."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.problems: list[Problem] = []
+        self._monitor = monitor
+
+    def progress(self, stage: str, done: int, total: int | None, note: str = "") -> None:
+        """Hand it on."""
+        self._monitor.progress(stage, done, total, note)
+
+    def problem(self, problem: Problem) -> None:
+        """Keep it."""
+        self.problems.append(problem)
+
+    def raise_if_stopped(self) -> None:
+        """Hand it on."""
+        self._monitor.raise_if_stopped()
+
+
+def _data_set(path: Path, config: CheckConfig, monitor: Monitor) -> Examined:
+    ledger = Ledger()
+    catalog = _read(path, config, ledger, monitor)
+    if catalog is None:
+        return _examined(path, "data set", ledger)
+    survey = Survey(catalog, str(path), config)
+    survey.ledger = ledger
+    survey.run(monitor)
+    return _examined(path, "data set", ledger, survey.facts, survey.account.classes())
+
+
+def _read(path: Path, config: CheckConfig, ledger: Ledger, monitor: Monitor) -> Catalog | None:
+    """Read the catalog; where its reader refuses, note why and go on with what is complete."""
+    layout = _layout(path, config)
+    if layout is None:
+        return _read_own(path, config)
+    collector = _Collector(monitor)
+    try:
+        catalog = layout.read(path, config, collector)
+    except (Interrupted, ConfigError):
+        raise
+    except CatalogError as error:
+        lenient = replace(config, allow_unmatched=True, skip_bad=True)
         try:
-            label = LabelFile(scene.label, catalog.legend)
-            height, width = label.grid.shape
-            for row in range(0, height, _ROWS):
-                label.read(Window(row, 0, min(_ROWS, height - row), width))
-            label.close()
-        except HectaresError as error:
-            problems.append(_as_problem(scene.label, error))
-    return problems
+            catalog = layout.read(path, lenient, collector)
+        except InputError:
+            ledger.add([from_error("pairs", str(path), error)])
+            return None
+        ledger.add([from_problem("pairs", p, "error") for p in collector.problems])
+        if not collector.problems:
+            ledger.add([from_error("pairs", str(path), error)])
+        return catalog
+    except InputError as error:
+        ledger.add([from_error("reading", str(path), error)])
+        return None
+    ledger.add([from_problem("source", p) for p in collector.problems])
+    return catalog
 
 
-def _check_chips(path: Path, monitor: Monitor) -> list[Problem]:
-    """Compare the pixel files with their hashes, and the classes of the splits with each other."""
-    store = open_chips(path)
-    problems = []
-    for name, digest in track(store.content["files"].items(), monitor, "reading chips"):
-        file = path / name
-        if not file.is_file() or sha256_file(file) != digest:
-            what = "is missing" if not file.is_file() else "is damaged: its SHA-256 differs from chips.json"
-            problems.append(Problem(str(file), what, "prepare the chips again", "incomplete"))
-    pixels = store.content["class_pixels"]
-    for name in store.legend.names:
-        if not pixels["train"][name]:
-            problems.append(Problem(str(path), f"class {name!r} is nowhere in training", "it cannot be learned"))
-        elif any(store.counts[s] and not pixels[s][name] for s in ("val", "test")):
-            where = " and ".join(s for s in ("val", "test") if store.counts[s] and not pixels[s][name])
-            problems.append(Problem(str(path), f"class {name!r} is not in {where}", "it will have no score there"))
-    return problems
+def _layout(path: Path, config: CheckConfig) -> Format | None:
+    """Give the layout of a data set; None for a catalog of our own."""
+    if config.layout is not None:
+        return find_format(config.layout)
+    if path.name == "catalog.json" or (path / "catalog.json").is_file():
+        return None
+    if path.is_file() or _has_image_folder(path, _DEPTH):
+        return find_format("folders")
+    raise CatalogError(
+        f"{path}: is a folder without catalog.json or chips.json; "
+        "give single files, chips, a run, a catalog, or say what it is with --layout (see `hectares formats`)"
+    )
+
+
+def _read_own(path: Path, config: CheckConfig) -> Catalog:
+    """Read a `catalog.json`; scenes without a label stay in: they may be there to be predicted."""
+    legend = None if config.legend is None else read_legend(config.legend)
+    file = path if path.is_file() else path / "catalog.json"
+    return read_catalog(file, legend=legend).first(config.limit)
+
+
+def _has_image_folder(folder: Path, depth: int) -> bool:
+    children = [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.is_symlink()]
+    if any(p.name.lower() in IMAGE_FOLDERS for p in children):
+        return True
+    return depth > 1 and any(_has_image_folder(p, depth - 1) for p in children)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hectares.config.evaluate import EvaluateConfig
-from hectares.core.confusion import Confusion
+from hectares.core.confusion import Confusion, PlaneConfusion
 from hectares.core.grid import same_grid
 from hectares.core.legend import IGNORE, Legend
+from hectares.core.scaling import Scaling
+from hectares.core.scene import LabelledChip
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, GridError, LegendError
-from hectares.io.artefact import sha256_file, stamp, write_csv, write_json
+from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
 from hectares.io.catalog import read_legend
-from hectares.io.chips import ChipArrays, ChipStore, open_chips
+from hectares.io.chips import ChipRecord, ChipStore, open_chips
 from hectares.io.class_map import ClassMap, open_class_map
 from hectares.io.labels import LabelFile
-from hectares.io.outputs import check_target, resolve, staged_file
+from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.raster import open_raster
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
 from hectares.monitor import QUIET, Monitor, Problem, track
@@ -41,7 +43,7 @@ IndexArray = NDArray[np.uint8]
 class Evaluation:
     """Counts and what they mean."""
 
-    confusion: Confusion
+    confusion: Confusion | PlaneConfusion
     legend: Legend
 
     def class_rows(self) -> Iterator[tuple[object, ...]]:
@@ -54,13 +56,10 @@ class Evaluation:
     def overall(self) -> dict[str, float]:
         """Give the scores over all classes."""
         c = self.confusion
-        return {
-            "accuracy": c.accuracy,
-            "mean_iou": c.mean_iou,
-            "mean_f1": c.mean_f1,
-            "kappa": c.kappa,
-            "weighted_iou": c.weighted_iou,
-        }
+        scores = {"accuracy": c.accuracy, "mean_iou": c.mean_iou, "mean_f1": c.mean_f1}
+        if isinstance(c, PlaneConfusion):  # classes overlap, so that there is no agreement by chance to speak of
+            return scores
+        return scores | {"kappa": c.kappa, "weighted_iou": c.weighted_iou}
 
     def without(self, names: Sequence[str]) -> Evaluation:
         """Leave classes out: their reference pixels are not scored and they are in no mean."""
@@ -107,51 +106,57 @@ def evaluate_chips(
     monitor: Monitor = QUIET,
 ) -> Evaluation:
     """Score a segmenter on one split of a folder of chips; writes JSON, CSV and a figure side by side."""
-    targets = _targets(out, [], overwrite=overwrite)
     stored, store = find_segmenter(run), open_chips(Path(chips))
-    arrays = store.arrays(config.split)
+    ours = [p for folder in (store.folder, stored.folder, Path(run)) for p in folder.iterdir() if p.is_file()]
+    targets = _targets(out, ours, overwrite=overwrite)
+    reader, records = store.chips(config.split), store.records(config.split)
     _check_fit(stored, store)
     _warn_of_seen_chips(stored, store, config, monitor)
     runtime = open_runtime(stored, device=config.device)
-    fill = np.array(stored.spec.stats.mean, np.float32)
+    classes, multilabel = len(store.legend), store.multilabel
 
-    def classify(first: int, last: int) -> IndexArray:
-        return _classify_chips(arrays, first, last, fill, runtime.logits)
+    def classify(numbers: Sequence[int]) -> list[tuple[LabelledChip, IndexArray]]:
+        read = [reader.read(n) for n in numbers]
+        # By the segmenter's scaling, or by the scene's own range: that of other chips would be another meaning.
+        scalings = [_scaling(stored, store, records[n]) for n in numbers]
+        scaled = [s.apply(c.image) * c.valid for s, c in zip(scalings, read, strict=True)]
+        return list(zip(read, _decide(runtime.logits(np.stack(scaled)), read, multilabel=multilabel), strict=True))
 
-    classes = len(store.legend)
-    confusion, accuracies = Confusion.empty(classes), []
-    starts = range(0, len(arrays), _BATCH)
-    for start in track(starts, monitor, "scoring chips"):
-        predicted = classify(start, start + _BATCH)
-        for label, indices in zip(arrays.labels[start : start + _BATCH], predicted, strict=True):
-            one = Confusion.count(label, indices, classes=classes)
-            confusion += one
+    confusion = PlaneConfusion.empty(classes) if multilabel else Confusion.empty(classes)
+    accuracies = []
+    for start in track(range(0, len(reader), _BATCH), monitor, "scoring chips"):
+        for chip, predicted in classify(range(start, min(start + _BATCH, len(reader)))):
+            one = _count(chip.label, predicted, classes)
+            confusion = confusion + one  # type: ignore[operator]  # both are of one kind
             accuracies.append(one.accuracy)
     evaluation = Evaluation(confusion, stored.spec.legend)
-    records = store.records(config.split)
     examples = []
-    for chip in _spread(accuracies, config.examples):
-        indices = classify(chip, chip + 1)[0]
-        picture = to_rgb(arrays.images[chip], stored.spec.bands, arrays.valid[chip] > 0)
-        w = records[chip].window
-        title = f"{records[chip].scene} r{w.row} c{w.col}"
-        examples.append(Example(title, picture, np.array(arrays.labels[chip]), indices, accuracies[chip]))
+    for number in _spread(accuracies, 0 if multilabel else config.examples):
+        [(chip, predicted)] = classify([number])
+        picture = to_rgb(chip.image, stored.spec.bands, chip.valid)
+        w = records[number].window
+        title = f"{records[number].scene} r{w.row} c{w.col}"
+        examples.append(Example(title, picture, chip.label, predicted, accuracies[number]))
     inputs = {"segmenter": stored.sha256, "chips": store.fingerprint}
-    subject = {"subject": "chips", "split": config.split, "chips_scored": len(arrays)}
+    subject = {"subject": "chips", "split": config.split, "chips_scored": len(reader)}
     return _save(targets, evaluation.without(config.without), examples, config, inputs, subject)
 
 
-def _classify_chips(
-    arrays: ChipArrays,
-    first: int,
-    last: int,
-    fill: NDArray[np.float32],
-    logits: Callable[[Any], NDArray[np.float32]],
-) -> IndexArray:
-    valid = arrays.valid[first:last].astype(np.bool_)
-    image = np.where(valid[:, None], arrays.images[first:last], fill[None, :, None, None]).astype(np.float32)
-    indices = logits(image).argmax(axis=1).astype(np.uint8)
-    return np.where(valid, indices, np.uint8(IGNORE))
+def _scaling(stored: StoredSegmenter, store: ChipStore, record: ChipRecord) -> Scaling:
+    return store.scaling_of(record.scene) if stored.spec.scaler.by_scene else stored.spec.scaler
+
+
+def _decide(logits: NDArray[np.float32], chips: Sequence[LabelledChip], *, multilabel: bool) -> Iterator[IndexArray]:
+    """Give the class of each pixel (h, w), or yes and no of each class (K, h, w); 255 where not valid."""
+    for raw, chip in zip(logits, chips, strict=True):
+        decided = (raw > 0).astype(np.uint8) if multilabel else raw.argmax(axis=0).astype(np.uint8)
+        yield np.where(chip.valid, decided, np.uint8(IGNORE))
+
+
+def _count(label: IndexArray, predicted: IndexArray, classes: int) -> Confusion | PlaneConfusion:
+    if label.ndim == 3:
+        return PlaneConfusion.count(label, predicted)
+    return Confusion.count(label, predicted, classes=classes)
 
 
 def _check_fit(stored: StoredSegmenter, store: ChipStore) -> None:
@@ -159,6 +164,12 @@ def _check_fit(stored: StoredSegmenter, store: ChipStore) -> None:
         raise ArtefactError(
             f"{store.folder}: has the bands {', '.join(store.stats.names)}, the segmenter takes "
             f"{', '.join(stored.spec.bands)}; score it on chips that were prepared alike"
+        )
+    if store.multilabel != stored.spec.multilabel:
+        kinds = {True: "one plane a class", False: "one class a pixel"}
+        raise LegendError(
+            f"{store.folder}: has labels with {kinds[store.multilabel]}, the segmenter answers with "
+            f"{kinds[stored.spec.multilabel]}; score it on chips that were prepared alike"
         )
     if store.legend.names != stored.spec.legend.names:
         raise LegendError(
@@ -347,8 +358,8 @@ def _save(
             "classes": [dict(zip(SCORE_COLUMNS, row, strict=True)) for row in rows],
         }
     )
-    with staged_file(targets["png"], overwrite=True) as work:
-        draw_evaluation(work, evaluation.confusion, evaluation.legend, examples)
-    write_csv(targets["csv"], SCORE_COLUMNS, rows, overwrite=True)
-    write_json(targets["json"], content, overwrite=True)
+    with staged_files([targets[k] for k in ("json", "csv", "png")], overwrite=True) as (record, table, figure):
+        draw_evaluation(figure, evaluation.confusion, evaluation.legend, examples)
+        save_csv(table, SCORE_COLUMNS, rows)
+        save_json(record, content)
     return evaluation

@@ -18,10 +18,11 @@ from hectares.config.measure import MeasureConfig
 from hectares.core.area import AreaTable, AreaTally, nominal_pixel_area, pixel_area
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, GsdError, VectorError
-from hectares.io.artefact import sha256_file, stamp, write_csv, write_json
+from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
 from hectares.io.class_map import ClassMap, open_class_map
 from hectares.io.features import inside, pixel_window
-from hectares.io.outputs import check_target, resolve
+from hectares.io.outputs import check_target, resolve, staged_files
+from hectares.io.polygons import find_overlaps
 from hectares.io.vectors import read_layer, split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem, track
 
@@ -69,13 +70,14 @@ def measure_map(
     for path in (target, beside):
         check_target(path, overwrite=overwrite, inputs=sources)
     with open_class_map(class_map) as opened:
-        zones = _read_zones(opened, config)
+        zones = _read_zones(opened, config, monitor)
         areas = _measure(opened, zones, config, monitor)
         _complain(opened, zones, areas, monitor)
         content = _content(opened, areas, config)
     columns = COLUMNS if not areas.zones else ("zone", *COLUMNS)
-    write_json(beside, content, overwrite=True)
-    write_csv(target, columns, areas.rows(), overwrite=True)
+    with staged_files([target, beside], overwrite=overwrite, inputs=sources) as (table, record):
+        save_csv(table, columns, areas.rows())
+        save_json(record, content)
     return areas
 
 
@@ -126,7 +128,7 @@ def _pixel_areas(opened: ClassMap, window: Window, config: MeasureConfig) -> NDA
     return np.full(window.shape, nominal_pixel_area(config.gsd_m))
 
 
-def _read_zones(opened: ClassMap, config: MeasureConfig) -> dict[str, shapely.Geometry]:
+def _read_zones(opened: ClassMap, config: MeasureConfig, monitor: Monitor) -> dict[str, shapely.Geometry]:
     """Give zones by name in the CRS of the map; features of one name are one zone."""
     if config.zones is None:
         return {}
@@ -134,18 +136,30 @@ def _read_zones(opened: ClassMap, config: MeasureConfig) -> dict[str, shapely.Ge
     if opened.grid.crs is None:
         raise VectorError(f"{opened.path}: has no CRS, so zones cannot be laid over it")
     layer = read_layer(path, layer=layer_name).near(opened.grid.bounds, opened.grid.crs).to_crs(opened.grid.crs)
+    for note in layer.notes:
+        monitor.problem(note)
     field = config.zone_field or _first_text_field(path, layer.attributes)
     if field not in layer.attributes:
         raise VectorError(f"{path}: has no field {field!r}; it has {', '.join(layer.attributes) or 'none'}")
     parts: dict[str, list[shapely.Geometry]] = {}
-    for name, geometry in zip(layer.attributes[field], layer.geometries, strict=True):
+    nameless = set(layer.lacking(field))
+    if nameless:
+        what = f"{len(nameless)} feature(s) have no value in {field!r}"
+        monitor.problem(Problem(str(path), what, "they are zones named `feature N`; fill in the field"))
+    for fid, name, geometry in zip(layer.ids, layer.attributes[field], layer.geometries, strict=True):
         if geometry.geom_type in {"Polygon", "MultiPolygon", "GeometryCollection"}:
-            parts.setdefault(str(name), []).append(geometry)
+            parts.setdefault(f"feature {fid}" if fid in nameless else str(name), []).append(geometry)
     if not parts:
         raise VectorError(f"{path}: has no polygons; zones are polygons")
     if OUTSIDE in parts:
         raise VectorError(f"{path}: has a zone named {OUTSIDE!r}, the name of what lies in no zone; rename it")
-    return {name: shapely.union_all(geometries) for name, geometries in parts.items()}
+    zones = {name: shapely.union_all(geometries) for name, geometries in parts.items()}
+    overlaps = find_overlaps(list(zones.values()))
+    if overlaps:
+        one, other = (list(zones)[i] for i in (overlaps[0].first, overlaps[0].second))
+        what = f"{len(overlaps)} pair(s) of zones overlap, for example {one} and {other}"
+        monitor.problem(Problem(str(path), what, "what lies in both counts in each, so that sums are too large"))
+    return zones
 
 
 def _first_text_field(path: Path, attributes: Mapping[str, tuple[Any, ...]]) -> str:

@@ -23,21 +23,23 @@ from hectares.core.legend import IGNORE
 from hectares.core.scene import Chip, RasterSource
 from hectares.core.spec import SegmenterSpec
 from hectares.core.window import Tile, Tiling, Window
-from hectares.errors import BandError, ConfigError, GsdError, HectaresError, InputError
-from hectares.io.artefact import plain, sha256_file, stamp
+from hectares.errors import ArtefactError, ConfigError, InputError
+from hectares.io.artefact import plain, stamp
 from hectares.io.class_map import open_class_map, save_class_map, style_path
 from hectares.io.journal import Journal
 from hectares.io.outputs import check_target, exclusive, resolve
-from hectares.io.raster import RasterFile, open_raster
+from hectares.io.scene_contract import InputRule, hash_scene, open_for, scene_files, scene_scaling
+from hectares.io.scenes import SceneFile
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
 from hectares.monitor import QUIET, Monitor, Problem
 from hectares.runtime.protocol import Runtime, open_runtime
 
 ScoreFunction = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""(B, C, h, w) in raster units to (B, K, h, w); logits do as well as scores."""
+"""(B, C, h, w), scaled, to (B, K, h, w); logits do as well as scores."""
+ScaleFunction = Callable[[NDArray[Any]], NDArray[np.float32]]
+"""(C, h, w) in raster units to what the network sees."""
 
 _READ_AHEAD = 2  # batches
-_CHECKED_PX = 1024
 
 
 def predict_scene(
@@ -57,16 +59,22 @@ def predict_scene(
     Raises BandError if bands are missing, GsdError if the GSD differs by more than config.gsd_tolerance,
     ArtefactError if the target exists or an unfinished run of another configuration lies there.
     """
-    target, scene = resolve(out), Path(scene)
+    target, files = resolve(out), scene_files(scene)
     stored = find_segmenter(segmenter)
-    with exclusive(target), open_scene(stored.spec, scene, config, monitor) as source:
+    if stored.spec.multilabel:
+        raise ArtefactError(
+            f"{segmenter}: its classes may overlap, so no map of one class a pixel can be made; "
+            "score it with `hectares evaluate`, or train on chips without --multilabel to make a map"
+        )
+    rule = InputRule(config.bidx, config.gsd_tolerance)
+    with exclusive(target), open_for(stored.spec, files, rule, monitor) as source:
         runtime = open_runtime(stored, name=config.runtime, device=config.device)
         tiling = plan_tiles(source, stored.spec, config, stride=runtime.stride)
-        provenance = _provenance(stored, scene, config, runtime, tiling)
+        provenance = _provenance(stored, files, config, runtime, tiling)
         if keep_same and not overwrite and _is_finished(target, provenance):
             return target
         for path in (target, style_path(target)):
-            check_target(path, overwrite=overwrite, inputs=[scene])
+            check_target(path, overwrite=overwrite, inputs=[*files, *stored.folder.iterdir()])
         journal = Journal(target, provenance, overwrite=overwrite)
         _predict_batches(source, runtime, tiling, config.batch, journal, monitor)
         _report_damage(source, monitor)
@@ -108,12 +116,13 @@ def predict_tiles(
     tiling: Tiling,
     *,
     batch: int,
-    fill: Sequence[float] | None = None,
+    scale: ScaleFunction | None = None,
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     """Core windows and their class indices, in row order; 255 where the source is not valid.
 
     `scores` is any function (B, C, h, w) -> (B, K, h, w): tests pass the identity, no torch needed.
-    `fill` is what the network sees in each band where the source is not valid; 0 by default.
+    `scale` makes what the network sees of an image (C, h, w) in raster units; by default the values as they are.
+    Where the source is not valid the network sees 0.
 
     >>> from hectares.core.grid import Grid
     >>> from hectares.core.scene import ArraySource
@@ -126,7 +135,7 @@ def predict_tiles(
     for number in range(batch_count(tiling, batch)):
         tiles = tiles_of_batch(tiling, batch, number)
         chips = [source.read(t.read) for t in tiles]
-        yield from zip((t.core for t in tiles), _classify(chips, tiles, scores, fill).indices, strict=True)
+        yield from zip((t.core for t in tiles), _classify(chips, tiles, scores, scale).indices, strict=True)
 
 
 # --- The plan ---------------------------------------------------------------------------------------------
@@ -152,81 +161,17 @@ def tiles_of_batch(tiling: Tiling, batch: int, number: int) -> list[Tile]:
     return [tiling[i] for i in range(first, min(first + batch, (row + 1) * cols))]
 
 
-# --- The input contract -----------------------------------------------------------------------------------
-
-
-def open_scene(spec: SegmenterSpec, scene: Path, config: PredictConfig, monitor: Monitor) -> RasterFile:
-    """Open a scene with the bands a segmenter wants, in its order, and compare pixel size and values."""
-    source = open_raster(scene, tolerate_damage=True)
-    try:
-        source.select(_wanted_bands(spec, source, config, monitor))
-        _compare_gsd(spec, source, config)
-        _compare_values(spec, source, monitor)
-    except HectaresError:
-        source.close()
-        raise
-    return source
-
-
-def _wanted_bands(spec: SegmenterSpec, source: RasterFile, config: PredictConfig, monitor: Monitor) -> list[str]:
-    if config.bidx is not None:
-        wanted = [b.strip() for b in config.bidx.split(",")]
-        if len(wanted) != len(spec.bands) and wanted != ["all"]:
-            raise BandError(
-                f"--bidx names {len(wanted)} bands, the segmenter takes {len(spec.bands)} ({', '.join(spec.bands)})"
-            )
-        return wanted
-    available = [name.lower() for name in source.bands]
-    missing = [name for name in spec.bands if name.lower() not in available]
-    if not missing:  # given as numbers: a band may be named "8" and be the fourth
-        return [str(available.index(name.lower()) + 1) for name in spec.bands]
-    if len(source.bands) == len(spec.bands) and (_unnamed(spec.bands) or _unnamed(source.bands)):
-        what = f"has the bands {', '.join(source.bands)}, the segmenter was trained on {', '.join(spec.bands)}"
-        monitor.problem(Problem(str(source.path), what, "they are taken in this order; say otherwise with --bidx"))
-        return [str(n) for n in range(1, len(source.bands) + 1)]
-    raise BandError(
-        f"{source.path}: has no band {', '.join(missing)}; it has {', '.join(source.bands)}. "
-        f"The segmenter takes {', '.join(spec.bands)}: say which bands of the scene these are with --bidx 3,2,1"
-    )
-
-
-def _unnamed(bands: Sequence[str]) -> bool:
-    return all(name == f"band_{n}" for n, name in enumerate(bands, start=1)) or tuple(bands) == ("gray",)
-
-
-def _compare_gsd(spec: SegmenterSpec, source: RasterFile, config: PredictConfig) -> None:
-    if spec.gsd_m is None or not source.grid.is_georeferenced:
-        return
-    gsd = sum(source.grid.gsd) / 2
-    if abs(gsd - spec.gsd_m) > config.gsd_tolerance * spec.gsd_m:
-        raise GsdError(
-            f"{source.path}: has pixels of {gsd:.3g} m, the segmenter was trained on {spec.gsd_m:.3g} m; "
-            "resample the scene, or allow the difference with --gsd-tolerance"
-        )
-
-
-def _compare_values(spec: SegmenterSpec, source: RasterFile, monitor: Monitor) -> None:
-    """Warn if the values of the middle of the scene lie far from those of the training images."""
-    height, width = source.grid.shape
-    side_h, side_w = min(height, _CHECKED_PX), min(width, _CHECKED_PX)
-    middle = source.read(Window((height - side_h) // 2, (width - side_w) // 2, side_h, side_w))
-    if not middle.valid.any() or not spec.stats.high:
-        return
-    found = np.percentile(middle.image[:, middle.valid], 98, axis=1)
-    for name, value, expected in zip(spec.bands, found, spec.stats.high, strict=True):
-        if expected > 0 and not expected / 4 <= value <= expected * 4:
-            what = f"band {name} reaches {value:.4g} in the middle of the scene, {expected:.4g} in the training images"
-            monitor.problem(Problem(str(source.path), what, "the scene may be scaled differently; check its units"))
+# --- Provenance -------------------------------------------------------------------------------------------
 
 
 def _provenance(
-    stored: StoredSegmenter, scene: Path, config: PredictConfig, runtime: Runtime, tiling: Tiling
+    stored: StoredSegmenter, files: Sequence[Path], config: PredictConfig, runtime: Runtime, tiling: Tiling
 ) -> dict[str, Any]:
     """Everything the map depends on, and which parts of the scene the segmenter was trained on."""
-    inputs = {"scene": sha256_file(scene), "segmenter": stored.sha256}
+    inputs = {"scene": hash_scene(files), "segmenter": stored.sha256}
     seen = [w for f in stored.spec.footprint if f["sha256"] == inputs["scene"] for w in f["windows"]]  # type: ignore[union-attr]
     return stamp("class-map", config=asdict(config), inputs=inputs) | {
-        "scene": scene.name,
+        "scene": files[0].name,
         "trained_on": seen,
         "network": stored.spec.network,
         "bands": list(stored.spec.bands),
@@ -255,15 +200,16 @@ class _Classified:
 
 
 def _predict_batches(
-    source: RasterFile, runtime: Runtime, tiling: Tiling, batch: int, journal: Journal, monitor: Monitor
+    source: SceneFile, runtime: Runtime, tiling: Tiling, batch: int, journal: Journal, monitor: Monitor
 ) -> None:
     """Predict the batches that the journal does not have yet. Reading runs ahead in a thread."""
+    scale = scene_scaling(runtime.spec, source, monitor).apply
     total = batch_count(tiling, batch)
     todo = [n for n in range(total) if not journal.has(n)]
     broken: list[Tile] = []
     monitor.progress("predicting", total - len(todo), total, "resumed" if len(todo) < total else "")
     for done, (number, tiles, chips) in enumerate(_read_ahead(source, tiling, batch, todo), start=1):
-        result = _classify(chips, tiles, runtime.logits, runtime.spec.stats.mean)
+        result = _classify(chips, tiles, runtime.logits, scale)
         broken += result.broken
         journal.put(number, result.indices)
         monitor.progress("predicting", total - len(todo) + done, total)
@@ -277,7 +223,7 @@ def _predict_batches(
 
 
 def _classify(
-    chips: Sequence[Chip], tiles: Sequence[Tile], scores: ScoreFunction, fill: Sequence[float] | None
+    chips: Sequence[Chip], tiles: Sequence[Tile], scores: ScoreFunction, scale: ScaleFunction | None
 ) -> _Classified:
     """Class indices of the cores; tiles with nothing valid are not sent through the network."""
     indices = [np.full(t.core.shape, IGNORE, np.uint8) for t in tiles]
@@ -286,11 +232,8 @@ def _classify(
     broken: list[Tile] = []
     if not busy:
         return _Classified(indices, broken)
-    batch = np.stack([chips[i].image for i in busy]).astype(np.float32)
-    values = np.zeros(batch.shape[1], np.float32) if fill is None else np.array(fill, np.float32)
-    for image, i in zip(batch, busy, strict=True):
-        unseen = ~chips[i].valid
-        image[:, unseen] = values[:, None]
+    images = [chips[i].image.astype(np.float32) if scale is None else scale(chips[i].image) for i in busy]
+    batch = np.stack([image * chips[i].valid for image, i in zip(images, busy, strict=True)])
     for raw, i in zip(scores(batch), busy, strict=True):
         core, valid = raw[:, *cores[i]], chips[i].valid[cores[i]]
         if not np.isfinite(core[:, valid]).all():
@@ -349,7 +292,7 @@ def _strips(tiling: Tiling, batch: int, journal: Journal) -> Iterator[NDArray[np
         yield np.concatenate(cores, axis=1)
 
 
-def _report_damage(source: RasterFile, monitor: Monitor) -> None:
+def _report_damage(source: SceneFile, monitor: Monitor) -> None:
     if source.damage:
         first = source.damage[0]
         what = f"{len(source.damage)} block(s) cannot be decoded, first at row {first.row}, col {first.col}"

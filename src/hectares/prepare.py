@@ -1,12 +1,14 @@
-"""Catalog and legend to chips: pixels, band statistics and splits that do not leak."""
+"""Catalog and legend to chips: pixels, band statistics and splits that do not leak.
+
+Three passes: every scene is opened and compared with the others; every window is given its split; then the chips
+are cut, scene by scene, so that a stopped run goes on after its last whole scene.
+"""
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +16,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hectares.config.prepare import PrepareConfig
-from hectares.core.bands import BandStatsCounter
-from hectares.core.grid import same_grid
+from hectares.core.bands import BandPlan, BandStats
+from hectares.core.chip_plan import Leaks, Plan, PlannedChip, SceneOutline, SplitRule, find_leaks, plan_chips
+from hectares.core.examples import choose_examples
+from hectares.core.indices import split_indices
 from hectares.core.legend import IGNORE
-from hectares.core.sampling import SPLITS, block_of, split_groups
-from hectares.core.scene import Chip
+from hectares.core.sampling import SPLITS
 from hectares.core.window import Window, chip_windows
-from hectares.errors import BandError, CatalogError, GridError, InputError
+from hectares.errors import CatalogError, ConfigError
 from hectares.formats.registry import find_format
-from hectares.io.artefact import dump_json, fingerprint, save_csv, sha256_file, stamp
-from hectares.io.catalog import Catalog, CatalogScene, catalog_json, read_catalog, read_legend
-from hectares.io.chips import INDEX_COLUMNS, KIND, ChipRecord, ChipStore, ChipWriter, open_chips
-from hectares.io.labels import LabelFile
-from hectares.io.outputs import staged_folder
-from hectares.io.raster import RasterFile, open_raster
+from hectares.io.artefact import dump_json, fingerprint, sha256_file, stamp
+from hectares.io.catalog import Catalog, catalog_json, read_catalog
+from hectares.io.chip_tally import ChipTally
+from hectares.io.chip_writer import ChipWriter
+from hectares.io.chips import KIND, ChipRecord, ChipShape, ChipStore, open_chips
+from hectares.io.cutting import CuttingRule, SceneCutter, named_bands
+from hectares.io.outputs import resumable_folder
+from hectares.io.scene_contract import hash_scene
+from hectares.io.scene_facts import SceneFacts, check_scenes
+from hectares.io.split_lists import read_splits
 from hectares.monitor import QUIET, Monitor, Problem, track
+from hectares.view.class_chart import draw_class_shares
+from hectares.view.label_sheet import LabelExample, draw_examples
 
-_SHOWN = 20
+_EXAMPLES = 8
+_RANK = {"test": 0, "val": 1, "train": 2}
+_M2_PER_HA = 1e4
 
 
 def prepare_source(
@@ -43,9 +54,13 @@ def prepare_source(
     monitor: Monitor = QUIET,
 ) -> ChipStore:
     """Cut chips from a data set in a known layout; see `hectares formats`."""
-    reader = find_format(layout).reader()
-    legend = None if config.legend is None else read_legend(config.legend)
-    catalog = reader(source, legend=legend, allow_unmatched=config.allow_unmatched, monitor=monitor)
+    if config.align:
+        if layout != "dstl":
+            raise ConfigError(f"--align measures shifts between the images of dstl; the layout {layout} has none")
+        from hectares.formats.dstl import measure_shifts
+
+        measure_shifts(source, find_format(layout), config, monitor)
+    catalog = find_format(layout).read(source, replace(config, limit=None), monitor)  # cut below, with its splits
     return prepare_catalog(catalog, out, config, overwrite=overwrite, monitor=monitor)
 
 
@@ -66,199 +81,186 @@ def prepare_catalog(
 ) -> ChipStore:
     """Cut chips, count classes, measure band statistics on the training pixels, and store all in a folder.
 
-    Every scene is checked before the first chip is cut. Memory is that of one chip.
-    Raises CatalogError, GridError, BandError or LegendError naming the scenes that do not fit.
+    Every scene is checked before the first chip is cut. Memory is that of one chip. A run that was stopped goes
+    on when it is repeated. Raises CatalogError, GridError, BandError or LegendError naming what does not fit.
     """
-    catalog = replace(catalog, scenes=catalog.scenes[: config.limit])
-    facts = check_scenes(catalog, config, monitor)
-    plan = _plan_windows(catalog, facts, config, monitor)
-    inputs = [path for s in catalog.scenes for path in (s.image, s.label) if path is not None]
-    with staged_folder(out, overwrite=overwrite, inputs=inputs, ours="chips.json") as work:
-        content = _cut(catalog, facts, plan, config, work, monitor)
+    names = None if config.band_names is None else tuple(n.strip() for n in config.band_names.split(","))
+    catalog = replace(
+        catalog,
+        scenes=tuple(named_bands(s, names) for s in catalog.scenes),
+        rules=replace(catalog.rules, multilabel=catalog.rules.multilabel or config.multilabel),
+    )
+    if config.split not in {"auto", "official", "group", "block", "kfold", "ratio", "counts"}:
+        catalog = read_splits(Path(config.split), catalog)
+    catalog = catalog.first(config.limit)
+    rule = CuttingRule(_band_plan(config), config.edge, config.resize_px, catalog.rules.multilabel)
+    facts = check_scenes(catalog, rule, monitor)
+    images = {f.path for s in catalog.scenes for f in s.images}
+    inputs = {s.id: hash_scene([f.path for f in s.images]) for s in track(catalog.scenes, monitor, "hashing scenes")}
+    labels = fingerprint([sha256_file(p) for p in sorted({p for s in catalog.scenes for p in s.files} - images)])
+    head = stamp(KIND, config=asdict(config), inputs=inputs) | {"labels_sha256": labels, "rules": asdict(catalog.rules)}
+    protected = [path for s in catalog.scenes for path in s.files]
+    protected += [p for p in (config.legend, config.aoi, Path(config.split)) if p is not None and p.exists()]
+    with resumable_folder(out, dump_json(head), overwrite=overwrite, inputs=protected, ours="chips.json") as work:
+        plan = _settle_copies(catalog, inputs, _plan(catalog, facts, config, rule, monitor), config, monitor)
+        leaks = asdict(_report_leaks(plan, monitor))
+        leaks["shared_images"] = _shared_images(catalog, plan)
+        content = _cut(catalog, facts, plan, config, rule, work, monitor)
         final = out.resolve()
         (work / "legend.json").write_text(dump_json(catalog.legend.to_json(), indent=1) + "\n")
         (work / "catalog.json").write_text(dump_json(catalog_json(catalog, final), indent=1) + "\n")
+        content = head | content | {"leaks": leaks}
         (work / "chips.json").write_text(dump_json(content, indent=1) + "\n")
+        _draw(ChipStore(work, content, catalog.legend, BandStats.from_json(content["stats"])), monitor)
     return open_chips(out)
 
 
-@dataclass(frozen=True, slots=True)
-class _SceneFacts:
-    """What the check of a scene found."""
-
-    shape: tuple[int, int]
-    bands: tuple[str, ...]
-    dtype: str
-    gsd_m: float | None
-
-
-# --- Check ------------------------------------------------------------------------------------------------
-
-
-def check_scenes(catalog: Catalog, config: PrepareConfig, monitor: Monitor) -> list[_SceneFacts]:
-    """Open every scene and label and compare them, before hours of work; raise one error for all that is wrong."""
-    facts: list[_SceneFacts] = []
-    wrong: list[InputError] = []
-    for scene in track(catalog.scenes, monitor, "checking scenes"):
-        try:
-            facts.append(_check_scene(scene, catalog, config))
-        except InputError as error:
-            wrong.append(error)
-    if wrong:
-        listed = "\n".join(str(e) for e in wrong[:_SHOWN])
-        more = f"\n... and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise (wrong[0] if len(wrong) == 1 else CatalogError(f"{len(wrong)} scenes cannot be used:\n{listed}{more}"))
-    first = facts[0]
-    for scene, fact in zip(catalog.scenes, facts, strict=True):
-        if (fact.bands, fact.dtype) != (first.bands, first.dtype):
-            raise BandError(
-                f"{scene.image}: has {len(fact.bands)} bands of {fact.dtype} ({', '.join(fact.bands)}), but "
-                f"{catalog.scenes[0].image} has {len(first.bands)} of {first.dtype} ({', '.join(first.bands)}); "
-                "choose bands that all scenes have with --bands"
-            )
-    _compare_gsd(catalog, facts, monitor)
-    return facts
+def _draw(store: ChipStore, monitor: Monitor) -> None:
+    """Draw what to look at before training: how much there is of each class, and examples with their labels."""
+    monitor.progress("drawing", 0, 1)
+    pixels = {s: list(n.values()) for s, n in store.content["class_pixels"].items() if store.counts[s]}
+    to_ha = None if store.gsd_m is None else store.gsd_m**2 / _M2_PER_HA
+    area = None if to_ha is None else {s: [p * to_ha for p in n] for s, n in pixels.items()}
+    draw_class_shares(pixels, store.legend, store.folder / "classes.png", area)
+    reader, records = store.chips("train"), store.records("train")
+    examples = []
+    for n in choose_examples(store.class_counts("train"), _EXAMPLES):
+        chip, w = reader.read(n), records[n].window
+        place = f"row {w.row}, col {w.col}"
+        examples.append(LabelExample(records[n].scene, place, chip.image, chip.valid, chip.label))
+    draw_examples(examples, store.legend, store.stats.names, store.folder / "examples.png")
+    monitor.progress("drawing", 1, 1)
 
 
-def _check_scene(scene: CatalogScene, catalog: Catalog, config: PrepareConfig) -> _SceneFacts:
-    if scene.label is None:
-        raise CatalogError(f"{scene.image}: has no label; training needs one for every scene")
-    label = LabelFile(scene.label, catalog.legend, by=config.label_by)
-    label.close()
-    with _open_image(scene, config) as image:
-        grid = image.grid
-        if label.grid.shape != grid.shape:
-            raise GridError(
-                f"{scene.label}: is {label.grid.shape[0]} x {label.grid.shape[1]} px, its image {scene.image.name} "
-                f"is {grid.shape[0]} x {grid.shape[1]}; bring the label onto the grid of the image"
-            )
-        if grid.is_georeferenced and label.grid.is_georeferenced and not same_grid(grid, label.grid):
-            raise GridError(
-                f"{scene.label}: lies elsewhere than its image {scene.image.name} ({label.grid.crs} "
-                f"{label.grid.bounds} against {grid.crs} {grid.bounds}); bring the label onto the grid of the image"
-            )
-        gsd = sum(grid.gsd) / 2 if grid.is_georeferenced else None
-        return _SceneFacts(grid.shape, image.bands, image.facts.dtype, gsd)
+def _band_plan(config: PrepareConfig) -> BandPlan:
+    return BandPlan(config.bands, split_indices(config.indices or ""), config.reflectance_scale, config.harmonize)
 
 
-def _compare_gsd(catalog: Catalog, facts: Sequence[_SceneFacts], monitor: Monitor) -> None:
-    known = [(f.gsd_m, s) for f, s in zip(facts, catalog.scenes, strict=True) if f.gsd_m is not None]
-    if not known:
-        return
-    (low, finest), (high, coarsest) = min(known, key=lambda k: k[0]), max(known, key=lambda k: k[0])
-    if high > 1.25 * low:
-        what = f"has pixels of {high:.3g} m, {finest.image.name} of {low:.3g} m"
-        remedy = "the network learns both sizes; resample the scenes if that is not meant"
-        monitor.problem(Problem(str(coarsest.image), what, remedy))
+# --- Plan -------------------------------------------------------------------------------------------------
 
 
-def _open_image(scene: CatalogScene, config: PrepareConfig) -> RasterFile:
-    names = None if config.band_names is None else [n.strip() for n in config.band_names.split(",")]
-    return open_raster(scene.image, bands=config.bands, names=names)
-
-
-# --- Split ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    """A window of a scene and the split it belongs to."""
-
-    window: Window
-    split: str
-    group: str
-
-
-def _plan_windows(
-    catalog: Catalog, facts: Sequence[_SceneFacts], config: PrepareConfig, monitor: Monitor
-) -> list[list[_Planned]]:
+def _plan(
+    catalog: Catalog, facts: Sequence[SceneFacts], config: PrepareConfig, rule: CuttingRule, monitor: Monitor
+) -> Plan:
     """Give the windows of each scene, each with its split."""
     stride = config.stride_px or config.chip_px
     windows = [chip_windows(f.shape, chip_px=config.chip_px, stride_px=stride, edge=config.edge) for f in facts]
-    kind = _split_kind(catalog, config)
-    if kind == "block":
-        planned = _split_blocks(catalog, facts, windows, config)
-        crossing = sum(map(len, windows)) - sum(map(len, planned))
-        if crossing:
-            what = f"{crossing} chip(s) cross a border of blocks"
-            monitor.problem(
-                Problem("chips", what, "they are left out; a --block-px that is a multiple of chips avoids it")
-            )
-        return planned
-    splits = _split_scenes(catalog, config, kind)
-    return [
-        [_Planned(w, split, scene.group) for w in ws]
-        for scene, split, ws in zip(catalog.scenes, splits, windows, strict=True)
-    ]
+    scenes = [SceneOutline(s.id, s.group, f.shape, s.split) for s, f in zip(catalog.scenes, facts, strict=True)]
+    splitting = _split_rule(catalog, config)
+    if splitting.kind == "group" and config.split == "auto" and _partly_official(catalog):
+        named = sum(s.split is not None for s in catalog.scenes)
+        what = f"only {named} of {len(catalog.scenes)} scenes have a split in the source"
+        monitor.problem(Problem("split", what, "all are split by group; name the others, or give --split"))
+
+    def class_counts() -> NDArray[Any]:
+        return _count_classes(catalog, windows, rule, monitor)
+
+    plan = plan_chips(scenes, windows, splitting, class_counts)
+    left_out = sum(map(len, windows)) - sum(map(len, plan))
+    if left_out and splitting.kind in {"block", "kfold"}:
+        why = "cross a border of blocks or lie in the buffer" if config.buffer_px else "cross a border of blocks"
+        remedy = "they are left out; a --block-px that is a multiple of chips loses fewest"
+        monitor.problem(Problem("chips", f"{left_out} chip(s) {why}", remedy))
+    return plan
 
 
-def _split_kind(catalog: Catalog, config: PrepareConfig) -> str:
+def _partly_official(catalog: Catalog) -> bool:
+    return any(s.split for s in catalog.scenes) and not all(s.split for s in catalog.scenes)
+
+
+def _split_rule(catalog: Catalog, config: PrepareConfig) -> SplitRule:
     """Resolve `auto`: what the source says, else whole groups, else blocks within scenes."""
-    if config.split != "auto":
-        return config.split
-    if all(s.split for s in catalog.scenes):
-        return "official"
-    return "group" if len({s.group for s in catalog.scenes}) >= 3 else "block"
+    groups = len({s.group for s in catalog.scenes})
+    shares = {k: v for k, v in config.shares.items() if v > 0}
+    rule = SplitRule(
+        "group",
+        shares=config.shares,
+        counts=config.chip_counts,
+        block_px=config.block_px or 4 * config.chip_px,
+        buffer_px=config.buffer_px,
+        folds=config.folds,
+        fold=config.fold,
+        stratify=config.stratify,
+        seed=config.seed,
+    )
+    if config.split == "auto":
+        if all(s.split for s in catalog.scenes):
+            return replace(rule, kind="official")
+        return rule if groups >= max(len(shares), 2) else replace(rule, kind="block")
+    if config.split == "kfold":  # whole groups where there are enough of them, else blocks
+        return replace(rule, kind="kfold", block_px=0 if groups >= config.folds else rule.block_px)
+    known = {"official", "group", "block", "ratio", "counts"}
+    return replace(rule, kind=config.split if config.split in known else "named")  # type: ignore[arg-type]
 
 
-def _split_scenes(catalog: Catalog, config: PrepareConfig, kind: str) -> list[str]:
-    if kind == "official":
-        lacking = [s.id for s in catalog.scenes if s.split is None]
-        if lacking:
-            raise CatalogError(f"scene {lacking[0]!r} has no split in the source; use --split group or a CSV")
-        return [s.split for s in catalog.scenes if s.split]
-    if kind == "group":
-        return split_groups([s.group for s in catalog.scenes], _fractions(config), config.seed)
-    return _splits_from_csv(Path(kind), catalog)
+def _count_classes(
+    catalog: Catalog, windows: Sequence[Sequence[Window]], rule: CuttingRule, monitor: Monitor
+) -> NDArray[Any]:
+    """Read all labels once, for a split that looks at classes; (N, K)."""
+    counts = []
+    for scene, ws in track(list(zip(catalog.scenes, windows, strict=True)), monitor, "counting classes"):
+        with SceneCutter(scene, catalog, rule) as cutter:
+            for window in ws:
+                label = cutter.cut_label(window)
+                if label.ndim == 3:
+                    counts.append((label == 1).sum(axis=(1, 2)))
+                else:
+                    counts.append(np.bincount(label.ravel(), minlength=256)[: len(catalog.legend)])
+    return np.array(counts).reshape(-1, len(catalog.legend))
 
 
-def _fractions(config: PrepareConfig) -> dict[str, float]:
-    rest = 1 - config.val_share - config.test_share
-    return {"train": rest, "val": config.val_share, "test": config.test_share}
+def _report_leaks(plan: Plan, monitor: Monitor) -> Leaks:
+    """Warn of neighbors that meet across splits."""
+    leaks = find_leaks(plan)
+    if leaks.overlapping:
+        what = f"{leaks.overlapping} chip(s) share pixels with a chip of another split"
+        monitor.problem(Problem("split", what, "scores on them are scores on training pixels; use --split block"))
+    elif leaks.shared_groups:
+        shown = ", ".join(leaks.shared_groups[:3])
+        what = f"{len(leaks.shared_groups)} group(s) have chips in several splits ({shown} ...): neighbors leak"
+        monitor.problem(Problem("split", what, "scores will be better than on new places; use --split group or block"))
+    return leaks
 
 
-def _splits_from_csv(path: Path, catalog: Catalog) -> list[str]:
-    """Splits from a CSV with the columns scene or group, and split."""
-    if not path.is_file():
-        raise CatalogError(f"{path}: there is no such split file")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = set(reader.fieldnames or ())
-        rows = list(reader)
-    key = "scene" if "scene" in columns else "group"
-    if not {key, "split"} <= columns:
-        raise CatalogError(f"{path}: has the columns {', '.join(sorted(columns))}; expected scene (or group) and split")
-    given = {row[key].strip(): row["split"].strip() for row in rows}
-    bad = [(name, split) for name, split in given.items() if split not in SPLITS]
-    if bad:
-        raise CatalogError(f"{path}: {key} {bad[0][0]!r} has split {bad[0][1]!r}; expected {', '.join(SPLITS)}")
-    names = [s.id if key == "scene" else s.group for s in catalog.scenes]
-    lacking = sorted({n for n in names if n not in given})
-    if lacking:
-        raise CatalogError(f"{path}: names no split for {key} {', '.join(lacking[:5])}")
-    return [given[n] for n in names]
+def _shared_images(catalog: Catalog, plan: Plan) -> int:
+    """Count the images that have areas in several splits, each with labels of its own."""
+    splits: dict[Path, set[str]] = {}
+    for scene, chips in zip(catalog.scenes, plan, strict=True):
+        splits.setdefault(scene.image, set()).update(c.split for c in chips)
+    return sum(len(found) > 1 for found in splits.values())
 
 
-def _split_blocks(
-    catalog: Catalog, facts: Sequence[_SceneFacts], windows: list[list[Window]], config: PrepareConfig
-) -> list[list[_Planned]]:
-    """Cut scenes into square blocks and give whole blocks to the splits; chips across a border are left out."""
-    block_px = config.block_px or 4 * config.chip_px
-    keys: dict[str, None] = {}
-    placed: list[list[tuple[Window, str]]] = []
-    for scene, ws in zip(catalog.scenes, windows, strict=True):
-        inside = [(w, block_of(w, block_px)) for w in ws]
-        named = [(w, f"{scene.id}@{b[0]},{b[1]}") for w, b in inside if b is not None]
-        keys |= dict.fromkeys(name for _, name in named)
-        placed.append(named)
-    if len(keys) < sum(share > 0 for share in _fractions(config).values()):
-        raise CatalogError(
-            f"{len(catalog.scenes)} scene(s) of up to {max(max(f.shape) for f in facts)} px give only {len(keys)} "
-            f"block(s) of {block_px} px; give a smaller --block-px (at least --chip-px)"
-        )
-    blocks = [name for named in placed for _, name in named]
-    split_of = dict(zip(blocks, split_groups(blocks, _fractions(config), config.seed), strict=True))
-    return [[_Planned(w, split_of[name], name) for w, name in named] for named in placed]
+def _settle_copies(
+    catalog: Catalog, inputs: Mapping[str, str], plan: Plan, config: PrepareConfig, monitor: Monitor
+) -> Plan:
+    """Refuse, drop or keep one image under several names: scores on it would be scores on training pixels.
+
+    Dropped is what comes later in the order test, val, train. Scenes of one image file with labels of disjoint
+    areas are meant so: that is how areas get splits.
+    """
+    kept: dict[str, int] = {}
+    settled = list(plan)
+    order = sorted(range(len(plan)), key=lambda i: (min((_RANK[c.split] for c in plan[i]), default=3), i))
+    dropped = 0
+    for i in order:
+        scene, j = catalog.scenes[i], kept.setdefault(inputs[catalog.scenes[i].id], i)
+        earlier = catalog.scenes[j]
+        if i == j or (earlier.images == scene.images and earlier.label != scene.label):
+            continue
+        splits = {c.split for c in (*plan[i], *plan[j])}
+        if config.copies == "drop":
+            settled[i] = []
+            dropped += 1
+        elif config.copies == "refuse" and len(splits) > 1:
+            raise CatalogError(
+                f"scenes {earlier.id!r} and {scene.id!r} are the same image in the splits "
+                f"{', '.join(sorted(splits))}; put them into one group, remove one, or leave copies out of training "
+                "with --copies drop"
+            )
+    if dropped:
+        what = f"{dropped} of {len(plan)} scenes are copies of others"
+        monitor.problem(Problem("catalog", what, "they are left out, those in training first"))
+    return settled
 
 
 # --- Cut --------------------------------------------------------------------------------------------------
@@ -266,100 +268,99 @@ def _split_blocks(
 
 def _cut(
     catalog: Catalog,
-    facts: Sequence[_SceneFacts],
-    plan: Sequence[Sequence[_Planned]],
+    facts: Sequence[SceneFacts],
+    plan: Plan,
     config: PrepareConfig,
+    rule: CuttingRule,
     work: Path,
     monitor: Monitor,
 ) -> dict[str, Any]:
-    inputs = {s.id: sha256_file(s.image) for s in catalog.scenes}
-    _refuse_copies(inputs, plan)
-    first = facts[0]
-    counter = BandStatsCounter(first.bands)
-    pixels = {split: np.zeros(len(catalog.legend), np.int64) for split in SPLITS}
-    records: list[ChipRecord] = []
-    skipped = Counter[str]()
-    with ExitStack() as stack:
-        writers = {
-            split: stack.enter_context(
-                ChipWriter(work / split, bands=len(first.bands), chip_px=config.chip_px, dtype=np.dtype(first.dtype))
-            )
-            for split in sorted({p.split for planned in plan for p in planned})
-        }
-        for scene, planned in track(list(zip(catalog.scenes, plan, strict=True)), monitor, "cutting chips"):
-            for item, chip, label in _read_scene(scene, catalog, config, planned):
-                labelled = int((label != IGNORE).sum())
-                if labelled == 0 or labelled < config.min_labelled * label.size:
-                    skipped["unlabelled" if labelled == 0 else "mostly unlabelled"] += 1
-                    continue
-                pixels[item.split] += np.bincount(label.ravel(), minlength=256)[: len(catalog.legend)]
-                if item.split == "train":
-                    counter.add(chip.image, chip.valid)
-                number = writers[item.split].count
-                writers[item.split].append(chip, label)
-                records.append(ChipRecord(item.split, number, scene.id, item.window, item.group, labelled))
-    save_csv(work / "index.csv", INDEX_COLUMNS, (r.row for r in records))
-    counts = {split: sum(r.split == split for r in records) for split in SPLITS}
-    expected = {split for split, share in _fractions(config).items() if share > 0}
-    _complain(counts, expected, pixels, skipped, catalog, monitor)
-    files = {p.relative_to(work).as_posix(): sha256_file(p) for p in sorted(work.rglob("*.npy"))}
+    first, legend = facts[0], catalog.legend
+    square = (config.chip_px, config.chip_px)
+    label_shape = (len(legend), *square) if rule.multilabel else square
+    shape = ChipShape((len(first.bands), *square), np.dtype(first.dtype), label_shape, config.store)
+    tally = ChipTally(first.bands, by_scene=config.scaling == "scene-percentile", skips=config.skip_bad)
+    with ChipWriter(work, shape, len(legend)) as writer:
+        _take_up(writer, tally, catalog, config, rule)
+        todo = [(s, p) for s, p in zip(catalog.scenes, plan, strict=True) if s.id not in set(writer.done)]
+        for scene, planned in track(todo, monitor, "cutting chips"):
+            with SceneCutter(scene, catalog, rule) as cutter:
+                _cut_scene(cutter, planned, writer, tally, config)
+                tally.add_notes(cutter, monitor)
+            writer.commit(scene.id)
+        tally.report(monitor)
+        counts = {split: sum(r.split == split for r in writer.records) for split in SPLITS}
+        pixels = {split: writer.class_counts(split).sum(axis=0, dtype=np.int64) for split in SPLITS}
+        digest = fingerprint([[r.split, r.number, r.sha256] for r in writer.records])
+        files = writer.finish()
+    expected = {split for split, share in config.shares.items() if share > 0}
+    if all(s.split for s in catalog.scenes):  # the source has the splits it has
+        expected &= {s.split for s in catalog.scenes}
+    _complain(counts, expected, pixels, tally.skipped, catalog, monitor)
     known_gsd = [f.gsd_m for f in facts if f.gsd_m is not None]
     return {
-        **stamp(KIND, config=asdict(config), inputs=inputs),
         "bands": first.bands,
         "dtype": first.dtype,
+        "depths": first.depths,
         "chip_px": config.chip_px,
+        "multilabel": rule.multilabel,
+        "packing": config.store,
+        "cutting": rule.to_json(),
         "gsd_m": float(np.median(known_gsd)) if known_gsd else None,
-        "legend": catalog.legend.to_json(),
-        "stats": counter.result().to_json(),
+        "legend": legend.to_json(),
+        "stats": tally.stats.result().to_json(),
+        "scaling": config.scaling,
+        "scene_ranges": tally.ranges,
         "counts": counts,
-        "class_pixels": {split: dict(zip(catalog.legend.names, n, strict=True)) for split, n in pixels.items()},
-        "skipped": dict(skipped),
+        "class_pixels": {split: dict(zip(legend.names, n, strict=True)) for split, n in pixels.items()},
+        "skipped": dict(tally.skipped),
         "files": files,
-        "fingerprint": fingerprint(files),
+        "fingerprint": digest,
     }
 
 
-def _refuse_copies(inputs: Mapping[str, str], plan: Sequence[Sequence[_Planned]]) -> None:
-    """Refuse one image under two names in two splits: scores on it would be scores on training pixels."""
-    seen: dict[str, tuple[str, set[str]]] = {}
-    for (scene, digest), planned in zip(inputs.items(), plan, strict=True):
-        splits = {p.split for p in planned}
-        earlier, others = seen.setdefault(digest, (scene, splits))
-        if earlier != scene and len(splits | others) > 1:
-            raise CatalogError(
-                f"scenes {earlier!r} and {scene!r} are the same image in the splits "
-                f"{', '.join(sorted(splits | others))}; put them into one group, or remove one"
-            )
+def _cut_scene(
+    cutter: SceneCutter, planned: Sequence[PlannedChip], writer: ChipWriter, tally: ChipTally, config: PrepareConfig
+) -> None:
+    chips = cutter.cut_all([item.window for item in planned])
+    for item, chip in zip(planned, chips, strict=True):
+        known = (chip.label != IGNORE).any(axis=0) if chip.label.ndim == 3 else chip.label != IGNORE
+        labelled = int(known.sum())
+        why = ""
+        if labelled == 0 or labelled < config.min_labelled * known.size:
+            why = "unlabelled" if labelled == 0 else "mostly unlabelled"
+        elif (~chip.valid).sum() > config.max_nodata * known.size:
+            why = "mostly nodata"
+        if why:
+            tally.skipped[why] += 1
+            continue
+        tally.add(item.split, chip)
+        writer.append(ChipRecord(item.split, -1, cutter.scene.id, item.window, item.group, labelled, item.room), chip)
+    tally.add_scene(cutter)
 
 
-def _read_scene(
-    scene: CatalogScene, catalog: Catalog, config: PrepareConfig, planned: Sequence[_Planned]
-) -> Iterator[tuple[_Planned, Chip, NDArray[np.uint8]]]:
-    """Read the chips of a scene with their labels; a pixel that was not observed has no label."""
-    assert scene.label is not None  # checked by check_scenes
-    label_file = LabelFile(scene.label, catalog.legend, by=config.label_by, nearest=config.nearest)
-    image: RasterFile
-    with _open_image(scene, config) as image:
-        for item in planned:
-            chip = image.read(item.window)
-            label = label_file.read(item.window)
-            label[~chip.valid] = IGNORE
-            yield item, chip, label
-    label_file.close()
+def _take_up(writer: ChipWriter, tally: ChipTally, catalog: Catalog, config: PrepareConfig, rule: CuttingRule) -> None:
+    """Count again what an earlier run has cut."""
+    for record, chip in writer.resume():
+        tally.add(record.split, chip)
+    for scene in catalog.scenes:
+        if scene.id in writer.done and config.scaling == "scene-percentile":
+            with SceneCutter(scene, catalog, rule) as cutter:
+                tally.add_scene(cutter)
 
 
 def _complain(
-    counts: dict[str, int],
+    counts: Mapping[str, int],
     expected: set[str],
-    pixels: dict[str, NDArray[np.int64]],
+    pixels: Mapping[str, NDArray[np.int64]],
     skipped: Counter[str],
     catalog: Catalog,
     monitor: Monitor,
 ) -> None:
     """Say what will hurt later: no chips, missing splits, classes that are nowhere in training."""
     if not counts["train"]:
-        raise CatalogError("no training chip has a labelled pixel; check the legend, the labels and the split")
+        why = ", ".join(f"{n} {what}" for what, n in skipped.items()) or "no window lies in the training split"
+        raise CatalogError(f"there is no training chip ({why}); check nodata, the legend, the labels and the split")
     for split in sorted(expected - {"train"}):
         if not counts[split]:
             what = f"the split {split!r} has no chips"

@@ -1,11 +1,7 @@
-"""`init` and `demo`: a project folder to fill, and the whole chain on a generated town."""
+"""`demo`: the whole chain on a generated town."""
 
 from __future__ import annotations
 
-import ast
-import dataclasses
-import inspect
-import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,107 +22,12 @@ from hectares.core.grid import Grid
 from hectares.core.legend import IGNORE, LandClass, Legend, parse_color
 from hectares.core.window import Window
 from hectares.errors import ArtefactError
-from hectares.io.artefact import dump_json, read_json, stamp, write_json
+from hectares.io.artefact import read_json, stamp, write_json
 from hectares.io.class_map import write_class_map
 from hectares.io.outputs import staged_folder
 from hectares.io.scene_file import write_scene
 from hectares.io.vectors import VectorLayer, write_layer
 from hectares.monitor import QUIET, Monitor
-
-# --- init -------------------------------------------------------------------------------------------------
-
-_FOLDERS = ("images", "labels", "scenes")
-_LEGEND = {
-    "nodata": 0,
-    "ignore": [],
-    "ignore_colors": [],
-    "classes": [
-        {"code": 1, "name": "building", "color": "#b5433a"},
-        {"code": 2, "name": "vegetation", "color": "#1f6b4a"},
-        {"code": 3, "name": "other", "color": "#d9c3a9"},
-    ],
-}
-_README = """\
-# A hectares project
-
-| put here | what |
-| --- | --- |
-| `images/` | training images: GeoTIFF, JPEG 2000, PNG or JPEG |
-| `labels/` | one label image for each, of the same name and size: class codes or colors |
-| `legend.json` | what the codes or colors mean; change the example |
-| `scenes/` | whole scenes to map |
-| `run.yaml` | every option of every command, with its default; change what you need |
-
-Then, in this folder:
-
-    hectares prepare folders . chips --config run.yaml
-    hectares train chips run --config run.yaml
-    hectares evaluate run chips evaluation.json
-    hectares predict run scenes/NAME.tif map.tif
-    hectares measure map.tif areas.csv
-    hectares report map.tif scenes/NAME.tif evaluation.json areas.csv run report.html
-
-Images and labels that lie elsewhere can stay there: list them in `catalog.json` and use
-`hectares prepare catalog . chips`. `hectares formats catalog` shows an entry.
-"""
-_CONFIGS: dict[str, type] = {
-    "prepare": PrepareConfig,
-    "train": TrainConfig,
-    "predict": PredictConfig,
-    "evaluate": EvaluateConfig,
-    "measure": MeasureConfig,
-    "report": ReportConfig,
-}
-
-
-def init_project(folder: str | Path) -> list[Path]:
-    """Make a project folder; gives what was made. What is there already stays as it is."""
-    root = Path(folder)
-    if root.exists() and not root.is_dir():
-        raise ArtefactError(f"{root}: is a file; choose another name for the project folder")
-    files = {
-        "legend.json": dump_json(_LEGEND, indent=1) + "\n",
-        "catalog.json": dump_json({"legend": "legend.json", "scenes": []}, indent=1) + "\n",
-        "run.yaml": default_settings(),
-        "README.md": _README,
-    }
-    made = []
-    for name in _FOLDERS:
-        if not (root / name).is_dir():
-            (root / name).mkdir(parents=True)
-            made.append(root / name)
-    for name, text in files.items():
-        if not (root / name).exists():
-            (root / name).write_text(text, encoding="utf-8")
-            made.append(root / name)
-    return made
-
-
-def default_settings() -> str:
-    """Give a run.yaml with every option of every command, commented out, with its help."""
-    lines = ["# Options by command. Take away the # of what you change; the command line counts more than this file."]
-    for command, config in _CONFIGS.items():
-        lines += ["", f"{command}:"]
-        helps = field_helps(config)
-        for field in dataclasses.fields(config):
-            default = dump_json(field.default)
-            lines += [f"  # {helps[field.name]}", f"  # {field.name}: {default}"]
-    return "\n".join(lines) + "\n"
-
-
-def field_helps(config: type) -> dict[str, str]:
-    """Give the text below each field of a config class: the help of the option."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    helps: dict[str, str] = {}
-    for statement, below in zip(body.body, body.body[1:], strict=False):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-            helps[statement.target.id] = str(below.value.value) if is_text else ""  # type: ignore[attr-defined]
-    return helps
-
-
-# --- demo -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

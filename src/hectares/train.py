@@ -19,20 +19,24 @@ import csv
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hectares.config.train import TrainConfig
+from hectares.core.balance import class_weights, repeat_factors
 from hectares.core.spec import SegmenterSpec
-from hectares.errors import ArtefactError, MissingExtraError, TrainingError
+from hectares.errors import ArtefactError, ConfigError, InputError, MissingExtraError, TrainingError
 from hectares.io.artefact import read_artefact, save_csv, stamp, write_json
-from hectares.io.chips import ChipStore, open_chips
+from hectares.io.chips import ChipStore
+from hectares.io.cutting import CuttingRule
 from hectares.io.journal import difference
+from hectares.io.mixed_chips import open_mixed
 from hectares.io.outputs import check_target, exclusive, replace_folder, restore, staged_folder, work_path
 from hectares.io.segmenter import save_segmenter
 from hectares.monitor import QUIET, Monitor, Problem
@@ -45,8 +49,9 @@ try:
 except ImportError as error:
     raise MissingExtraError("training needs torch and lightning: pip install 'hectares[train]'") from error
 
-from hectares.model.dataset import ChipDataset, EpochSampler
+from hectares.model.dataset import ChipDataset, ChipSource, EpochSampler
 from hectares.model.device import resolve_device, resolve_precision
+from hectares.model.losses import find_loss
 from hectares.model.module import SegmentationModule
 from hectares.model.pretrained import load_encoder
 from hectares.model.segmenter import weights_of
@@ -76,20 +81,26 @@ def train_segmenter(
     finished run, or an unfinished one of another configuration, unless `overwrite` is given; TrainingError if the
     loss is not finite; Interrupted if the monitor asks to stop.
     """
-    store, run = open_chips(Path(chips)), Path(out).resolve()
-    if run in store.folder.resolve().parents:
+    stores, run = open_mixed([Path(chips), *(folder for folder, _ in config.mixed)]), Path(out).resolve()
+    if any(run in store.folder.resolve().parents for store in stores):
         raise ArtefactError(f"{run}: holds the chips of this command; choose another folder for the run")
+    find_loss(config.loss, multilabel=stores[0].multilabel)
     with exclusive(run):
-        _train(store, run, config, overwrite=overwrite, monitor=monitor)
+        try:
+            _train(stores, run, config, overwrite=overwrite, monitor=monitor)
+        except (ConfigError, InputError, TrainingError):  # nothing to go on from: the corrected command starts anew
+            shutil.rmtree(work_path(run), ignore_errors=True)
+            raise
     return run
 
 
-def _train(store: ChipStore, run: Path, config: TrainConfig, *, overwrite: bool, monitor: Monitor) -> None:
+def _train(stores: list[ChipStore], run: Path, config: TrainConfig, *, overwrite: bool, monitor: Monitor) -> None:
+    store = stores[0]
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
     options = network_options(config.network, encoder=config.encoder, width=config.width)
     facts = {"device": device, "precision": precision, "torch": torch.__version__, "lightning": version("lightning")}
-    work = _start(run, store, config, facts, overwrite=overwrite)
+    work = _start(run, stores, config, facts, overwrite=overwrite)
     validation = "val" if store.counts.get("val") else "train"
     if validation == "train":
         what = "the chips have no validation split, so the training chips stand in"
@@ -97,16 +108,19 @@ def _train(store: ChipStore, run: Path, config: TrainConfig, *, overwrite: bool,
     with torch.random.fork_rng(), _quiet_libraries():
         torch.manual_seed(config.seed)
         network = _network(store, config, options, monitor)
-        module = SegmentationModule(network, config, classes=len(store.legend))
+        weights = class_weights(store.class_counts("train"), config.balance) if config.balance != "none" else ()
+        module = SegmentationModule(
+            network, config, classes=len(store.legend), multilabel=store.multilabel, class_weights=tuple(weights)
+        )
         history = _History(work / "history.csv", config.epochs, monitor)
         trainer, best = _trainer(work, config, device, precision, history)
-        training, scoring = _loader(store, "train", config, train=True), _loader(store, validation, config, train=False)
-        last = work / "checkpoints" / "last.ckpt"
-        resume = last if last.is_file() else None
-        history.keep_until(0 if resume is None else _epochs_done(resume))
+        training = _loader(stores, "train", config, train=True)
+        scoring = _loader(stores[:1], validation, config, train=False)
+        resume, epochs_done = _latest_checkpoint(work / "checkpoints", monitor)
+        history.keep_until(epochs_done)
         trainer.fit(module, training, scoring, ckpt_path=resume, weights_only=True)
         _restore_best(network, Path(best.best_model_path))
-    _save(work, store, config, options, network, history, facts)
+    _save(work, stores, config, options, network, history, facts)
     shutil.rmtree(work / "checkpoints")
     replace_folder(work, run)
 
@@ -124,7 +138,14 @@ def _network(store: ChipStore, config: TrainConfig, options: Mapping[str, Any], 
 # --- Start and finish -------------------------------------------------------------------------------------
 
 
-def _start(run: Path, store: ChipStore, config: TrainConfig, facts: Mapping[str, str], *, overwrite: bool) -> Path:
+def _inputs(stores: Sequence[ChipStore]) -> dict[str, str]:
+    names = ["chips", *(f"chips_{n}" for n in range(2, len(stores) + 1))]
+    return {name: store.fingerprint for name, store in zip(names, stores, strict=True)}
+
+
+def _start(
+    run: Path, stores: Sequence[ChipStore], config: TrainConfig, facts: Mapping[str, str], *, overwrite: bool
+) -> Path:
     """Take up an unfinished run of the same work, or begin a new one; gives the hidden folder it grows in."""
     restore(run)
     if run.is_dir() and not any(run.iterdir()):
@@ -132,7 +153,7 @@ def _start(run: Path, store: ChipStore, config: TrainConfig, facts: Mapping[str,
     if run.exists() and not (run / "run.json").is_file():
         raise ArtefactError(f"{run}: exists and is not a run; choose another folder")
     check_target(run, overwrite=overwrite)
-    head = stamp(KIND, config=asdict(config), inputs={"chips": store.fingerprint}) | {"facts": dict(facts)}
+    head = stamp(KIND, config=asdict(config), inputs=_inputs(stores)) | {"facts": dict(facts)}
     work = work_path(run)
     if (work / "run.json").is_file():
         earlier = read_artefact(work / "run.json", KIND)
@@ -151,7 +172,7 @@ def _start(run: Path, store: ChipStore, config: TrainConfig, facts: Mapping[str,
 
 def _save(
     work: Path,
-    store: ChipStore,
+    stores: Sequence[ChipStore],
     config: TrainConfig,
     options: Mapping[str, Any],
     network: AnySize,
@@ -160,17 +181,22 @@ def _save(
 ) -> None:
     """Write the segmenter with the weights of the best epoch."""
     draw_history(history.rows, work / "history.png")
+    store = stores[0]
     spec = SegmenterSpec(
         network=config.network,
         options=options,
         stats=store.stats,
+        scaling=str(store.content["scaling"]),
+        depths=tuple(store.content["depths"]),
+        plan=CuttingRule.from_json(store.content["cutting"]).plan,
         legend=store.legend.for_maps(),
+        multilabel=store.multilabel,
         gsd_m=store.gsd_m,
         tile_px=store.chip_px,
         dtype=str(store.content["dtype"]),
-        footprint=tuple(_footprint(store)),
+        footprint=tuple(f for s in stores for f in _footprint(s)),
     )
-    head = stamp("segmenter", config=asdict(config), inputs={"chips": store.fingerprint}) | {
+    head = stamp("segmenter", config=asdict(config), inputs=_inputs(stores)) | {
         "facts": dict(facts),
         "best": history.best(),
         "epochs": len(history.rows),
@@ -194,21 +220,31 @@ def _footprint(store: ChipStore) -> Iterator[dict[str, Any]]:
 # --- The loop ---------------------------------------------------------------------------------------------
 
 
-def _loader(store: ChipStore, split: str, config: TrainConfig, *, train: bool) -> DataLoader[Any]:
-    arrays = store.arrays(split)
-    dataset = ChipDataset(
-        arrays.images,
-        arrays.valid,
-        arrays.labels,
-        store.stats,
-        augmentation=config.augment if train else "none",
-        seed=config.seed,
-    )
+def _loader(stores: Sequence[ChipStore], split: str, config: TrainConfig, *, train: bool) -> DataLoader[Any]:
+    weights = [1.0, *(share for _, share in config.mixed)]
+    rare = config.repeat_rare if train else 0.0
+    sources = [_source(store, split, weight, rare) for store, weight in zip(stores, weights, strict=False)]
+    dataset = ChipDataset(sources, augmentation=config.augment if train else "none", move=train, seed=config.seed)
     items = config.batch * config.steps_per_epoch if train and config.steps_per_epoch else None
-    sampler = EpochSampler(len(arrays), seed=config.seed, shuffle=train, items=items)
+    sizes, shares = [len(s.chips) for s in sources], [s.weight for s in sources]
+    repeats = [s.repeats for s in sources]
+    sampler = EpochSampler(sizes, weights=shares, repeats=repeats, seed=config.seed, shuffle=train, items=items)
     # The last, smaller batch is dropped only if another one is left: batch normalisation needs two pixels a channel.
-    drop_last = train and len(arrays) > config.batch
+    drop_last = train and len(sampler) > config.batch
     return DataLoader(dataset, batch_size=config.batch, sampler=sampler, drop_last=drop_last)
+
+
+def _source(store: ChipStore, split: str, weight: float, repeat_rare: float) -> ChipSource:
+    """The chips of a split, each scaled as its store says: for some scalings, by the range of its scene."""
+    scenes = [r.scene for r in store.records(split)] if store.scaling.by_scene else []
+    by_scene = {name: store.scaling_of(name) for name in set(scenes)}
+
+    def scale(number: int, image: NDArray[Any]) -> NDArray[np.float32]:
+        scaling = by_scene[scenes[number]] if scenes else store.scaling
+        return scaling.apply(image)
+
+    repeats = repeat_factors(store.class_counts(split), repeat_rare) if repeat_rare else None
+    return ChipSource(store.chips(split), scale, weight, repeats)
 
 
 def _trainer(
@@ -241,8 +277,19 @@ def _trainer(
     return trainer, best
 
 
-def _epochs_done(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
+def _latest_checkpoint(folder: Path, monitor: Monitor) -> tuple[Path | None, int]:
+    """Give the checkpoint to go on from and its number of finished epochs; one cut short is stepped over."""
+    for name in ("last.ckpt", "best.ckpt"):
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            return path, int(torch.load(path, map_location="cpu", weights_only=True)["epoch"]) + 1
+        except Exception:  # noqa: BLE001 - damaged bytes raise whatever they lead to
+            what = "is cut short: the disk was full, or the run was killed while writing it"
+            monitor.problem(Problem(str(path), what, "training goes on from the checkpoint before it"))
+            path.unlink()
+    return None, 0
 
 
 def _restore_best(network: AnySize, checkpoint: Path) -> None:

@@ -130,7 +130,7 @@ def test_check_exits_3_with_problems_and_0_without(class_map, tmp_path, capsys):
     broken = tmp_path / "broken.tif"
     broken.write_bytes(b"")
     assert run(["check", str(class_map), str(broken)]) == 3
-    assert "is empty (0 bytes)" in capsys.readouterr().err
+    assert "is empty (0 bytes)" in capsys.readouterr().out
 
 
 def test_networks_prints_the_published_parameter_count(capsys):

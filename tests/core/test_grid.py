@@ -73,6 +73,18 @@ def test_gsd_in_degrees_is_measured_on_the_ellipsoid():
     assert along_cols == pytest.approx(55.80, abs=0.01)  # a degree of longitude there: 55,800 m
 
 
+def test_gsd_in_grads_is_measured_on_the_ellipsoid():
+    grads = Grid("EPSG:4807", Affine(0.001, 0, 2, 0, -0.001, 55.001), (2, 2))  # 55 grads are 49.5 degrees
+    along_rows, along_cols = grads.gsd
+    assert along_rows == pytest.approx(100.10, abs=0.02)  # 0.9 of a degree of latitude at 49.5 N: 111,219 m
+    assert along_cols == pytest.approx(65.19, abs=0.02)  # 0.9 of a degree of longitude there: 72,437 m
+
+
+def test_gsd_of_degrees_is_not_changed_by_their_unit():
+    degrees = Grid("EPSG:4326", Affine(0.001, 0, 2, 0, -0.001, 49.501), (2, 2))
+    assert degrees.gsd == pytest.approx((111.22, 72.44), abs=0.01)
+
+
 def test_gsd_needs_a_crs():
     with pytest.raises(GsdError, match="has no CRS"):
         _ = Grid(None, Affine.identity(), (2, 3)).gsd

@@ -300,3 +300,34 @@ def test_index_of_an_unknown_name_lists_the_known(legend: Legend):
     assert legend.index("built-up") == 2
     with pytest.raises(LegendError, match="'sea' is not in the legend; known: water, forest, built-up"):
         legend.index("sea")
+
+
+MERGED = {
+    "classes": [
+        {"code": 1, "name": "building", "color": "#db0e9a"},
+        {"code": 13, "name": "other", "color": "#000000", "merged": [14, 19]},
+    ]
+}
+
+
+def test_codes_can_be_merged_into_one_class():
+    legend = Legend.from_json(MERGED)
+    assert legend.encode(np.array([[1, 13, 14, 19]])).tolist() == [[0, 1, 1, 1]]
+    assert legend.codes == (1, 13)
+    assert Legend.from_json(legend.to_json()) == legend
+
+
+def test_maps_know_nothing_of_merged_codes():
+    maps = Legend.from_json(MERGED).for_maps()
+    with pytest.raises(LegendError, match="code 14"):
+        maps.encode(np.array([[14]]))
+
+
+def test_a_merged_code_stands_once():
+    with pytest.raises(LegendError, match="code 1 stands twice"):
+        Legend.from_json({"classes": [{"code": 1, "name": "a"}, {"code": 2, "name": "b", "merged": [1]}]})
+
+
+def test_unknown_codes_list_the_merged_ones():
+    with pytest.raises(LegendError, match="known codes: 1 building, 13 other, 14 other, 19 other"):
+        Legend.from_json(MERGED).encode(np.array([[7]]))

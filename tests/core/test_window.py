@@ -193,8 +193,8 @@ def test_dropped_and_shifted_chips_stay_inside_a_scene_that_holds_one(sizes: tup
 
 @pytest.mark.parametrize("shape", [(100, 100), (64, 64)])
 def test_unknown_edge_is_refused_whatever_the_scene(shape: tuple[int, int]):
-    with pytest.raises(ConfigError, match="edge 'mirror' is unknown"):
-        chip_windows(shape, chip_px=32, stride_px=32, edge="mirror")
+    with pytest.raises(ConfigError, match="edge 'wrap' is unknown"):
+        chip_windows(shape, chip_px=32, stride_px=32, edge="wrap")
 
 
 @pytest.mark.parametrize(("chip_px", "stride_px"), [(0, 1), (1, 0)])

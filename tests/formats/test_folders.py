@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from factory import Notes, WriteRaster
+from hectares.config.source import SourceConfig
 from hectares.core.legend import Legend
 from hectares.errors import CatalogError, ConfigError, LegendError
-from hectares.formats.folders import read_folders
-from hectares.formats.registry import FORMATS, find_format
+from hectares.formats.registry import find_format, known_formats
 from hectares.io.catalog import Catalog
 from hectares.monitor import QUIET
 
@@ -29,11 +30,15 @@ def _touch(folder: Path, *names: str) -> Path:
 def _read(
     source: Path, *, legend: Legend | None = LEGEND, allow_unmatched: bool = False, monitor: object = QUIET
 ) -> Catalog:
-    return read_folders(source, legend=legend, allow_unmatched=allow_unmatched, monitor=monitor)
+    config = SourceConfig(allow_unmatched=allow_unmatched)
+    layout = find_format("folders")
+    if legend is not None:
+        layout = replace(layout, legend=legend)
+    return layout.read(source, config, monitor)
 
 
 def _pairs(catalog: Catalog) -> list[tuple[str, str]]:
-    return [(s.image.stem, s.label.stem) for s in catalog.scenes]
+    return [(s.image.stem, s.label.path.stem) for s in catalog.scenes]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +71,7 @@ def test_files_are_paired_by_their_path_below_the_folders(tmp_path: Path):
     _touch(tmp_path, "images/x/a.tif", "images/y/a.tif", "labels/y/a.tif", "labels/x/a.tif")
     catalog = _read(tmp_path)
     assert [s.id for s in catalog.scenes] == ["x/a", "y/a"]
-    assert all(s.image.parent.name == s.label.parent.name for s in catalog.scenes)
+    assert all(s.image.parent.name == s.label.path.parent.name for s in catalog.scenes)
 
 
 def test_missing_partners_are_named_on_both_sides(tmp_path: Path):
@@ -147,7 +152,8 @@ def test_a_manifest_lists_the_scenes(tmp_path: Path):
         encoding="utf-8-sig",
     )
     first, second = _read(tmp_path / "m.csv").scenes
-    assert (first.id, first.group, first.split, first.label) == ("north", "valley", "train", tmp_path / "lab/1.png")
+    assert (first.id, first.group, first.split) == ("north", "valley", "train")
+    assert first.label.path == tmp_path / "lab/1.png"
     assert (second.id, second.group, second.split, second.image) == ("im/b", "im/b", None, tmp_path / "im/b.tif")
 
 
@@ -199,13 +205,13 @@ def test_a_source_that_is_not_there_is_refused(tmp_path: Path):
         _read(tmp_path / "no")
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", known_formats())
 def test_every_format_has_a_reader(name: str):
     assert callable(find_format(name).reader())
 
 
 def test_an_unknown_format_lists_the_known():
-    with pytest.raises(ConfigError, match="'shape' is unknown; known: folders"):
+    with pytest.raises(ConfigError, match=r"'shape' is unknown; known: .*folders"):
         find_format("shape")
 
 
@@ -218,8 +224,8 @@ def _write_catalog(folder: Path, *scenes: dict[str, str]) -> Path:
 @pytest.mark.parametrize("given", ["", "catalog.json"])
 def test_a_catalog_is_read_by_folder_or_file(tmp_path: Path, given: str):
     _write_catalog(tmp_path, {"image": "a.tif", "label": "b.tif"})
-    catalog = find_format("catalog").reader()(tmp_path / given, legend=None, allow_unmatched=False, monitor=QUIET)
-    assert (catalog.scenes[0].image, catalog.scenes[0].label) == (tmp_path / "a.tif", tmp_path / "b.tif")
+    catalog = find_format("catalog").read(tmp_path / given, SourceConfig(), QUIET)
+    assert (catalog.scenes[0].image, catalog.scenes[0].label.path) == (tmp_path / "a.tif", tmp_path / "b.tif")
     assert catalog.legend == LEGEND
 
 
@@ -227,14 +233,16 @@ def test_a_given_legend_counts_more_than_that_of_the_catalog(tmp_path: Path):
     _write_catalog(tmp_path, {"image": "a.tif", "label": "b.tif"})
     (tmp_path / "legend.json").unlink()
     other = Legend.of({5: "rock"})
-    assert find_format("catalog").reader()(tmp_path, legend=other, allow_unmatched=False, monitor=QUIET).legend == other
+    (tmp_path / "other.json").write_text(json.dumps(other.to_json()))
+    config = SourceConfig(legend=tmp_path / "other.json")
+    assert find_format("catalog").read(tmp_path, config, QUIET).legend == other
 
 
 def test_scenes_of_a_catalog_without_a_label_are_named_or_left_out(tmp_path: Path, notes: Notes):
     _write_catalog(tmp_path, {"image": "a.tif", "label": "b.tif"}, {"image": "c.tif"})
-    reader = find_format("catalog").reader()
+    layout = find_format("catalog")
     with pytest.raises(CatalogError, match=r"1 scene\(s\) have no label: c; .*--allow-unmatched"):
-        reader(tmp_path, legend=None, allow_unmatched=False, monitor=notes)
-    catalog = reader(tmp_path, legend=None, allow_unmatched=True, monitor=notes)
+        layout.read(tmp_path, SourceConfig(), notes)
+    catalog = layout.read(tmp_path, SourceConfig(allow_unmatched=True), notes)
     assert [s.id for s in catalog.scenes] == ["a"]
     assert "have no label: c" in notes.problems[0].what

@@ -16,9 +16,9 @@ from hectares.io.artefact import (
     plain,
     read_artefact,
     read_json,
+    save_csv,
     sha256_file,
     stamp,
-    write_csv,
     write_json,
 )
 
@@ -84,7 +84,7 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path):
 
 def test_csv_cells(tmp_path: Path):
     rows = [("=1+1", 0.5, None), ("a,b", float("nan"), 3), ('say "x"', -2, np.float64(0.1))]
-    write_csv(tmp_path / "a.csv", ("name", "x", "n"), rows, overwrite=False)
+    save_csv(tmp_path / "a.csv", ("name", "x", "n"), rows)
     assert (tmp_path / "a.csv").read_text() == 'name,x,n\n\'=1+1,0.5,\n"a,b",,3\n"say ""x""",-2,0.1\n'
 
 

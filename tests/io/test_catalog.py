@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from factory import plain_scene
 from hectares.core.legend import Legend
 from hectares.errors import CatalogError, InputError, LegendError
-from hectares.io.catalog import Catalog, CatalogScene, catalog_json, read_catalog, read_legend
+from hectares.io.catalog import Catalog, catalog_json, read_catalog, read_legend
 
 LEGEND_TEXT = {
     "nodata": 0,
@@ -27,7 +28,7 @@ def _write(folder: Path, scenes: object, legend: object = LEGEND_TEXT) -> Path:
 def test_paths_are_relative_to_the_file(tmp_path: Path):
     entry = {"id": "n", "image": "im/n.tif", "label": "../lab/n.tif", "group": "g", "split": "val"}
     catalog = read_catalog(_write(tmp_path / "deep", [entry]))
-    expected = CatalogScene("n", tmp_path / "deep/im/n.tif", tmp_path / "deep/../lab/n.tif", "g", "val")
+    expected = plain_scene("n", tmp_path / "deep/im/n.tif", tmp_path / "deep/../lab/n.tif", "g", "val")
     assert catalog.scenes == (expected,)
     assert catalog.legend == Legend.from_json(LEGEND_TEXT)
 
@@ -39,8 +40,8 @@ def test_what_is_left_out_is_filled_in(tmp_path: Path):
 
 def test_a_catalog_survives_its_file(tmp_path: Path, legend: Legend):
     scenes = (
-        CatalogScene("a", tmp_path / "x/a.tif", tmp_path / "y/a.tif", "g", "train"),
-        CatalogScene("b", tmp_path / "b.tif", None, "b"),
+        plain_scene("a", tmp_path / "x/a.tif", tmp_path / "y/a.tif", "g", "train"),
+        plain_scene("b", tmp_path / "b.tif", None, "b"),
     )
     content = catalog_json(Catalog(scenes, legend), tmp_path / "x")
     found = read_catalog(_write(tmp_path / "x", content["scenes"], legend.to_json()))

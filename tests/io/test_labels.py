@@ -151,3 +151,15 @@ def test_unknown_colors_name_their_first_pixel_in_spite_of_holes(write_raster: W
 def test_near_colors_are_read_when_asked(write_raster: WriteRaster, legend: Legend):
     colors = np.minimum(_colored(legend, INDICES).astype(int) + 2, 255).astype(np.uint8)
     assert _read(write_raster("a.png", colors), legend, nearest=2).tolist() == INDICES
+
+
+def test_codes_in_three_equal_bands_are_read_by_code(write_raster: WriteRaster, legend: Legend):
+    path = write_raster("a.png", np.stack([CODES] * 3))
+    assert _read(path, legend, by="code").tolist() == _read(write_raster("b.png", CODES), legend).tolist()
+
+
+def test_codes_in_bands_that_differ_are_refused(write_raster: WriteRaster, legend: Legend):
+    bands = np.stack([CODES] * 3)
+    bands[2, 1, 1] += 1
+    with pytest.raises(LegendError, match=r"a\.png.*three bands differ"):
+        _read(write_raster("a.png", bands), legend, by="code")

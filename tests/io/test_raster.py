@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from PIL import Image
 from rasterio.enums import ColorInterp
 
 from factory import UTM, WriteRaster
@@ -96,13 +97,27 @@ def test_what_is_no_local_path_is_refused(path: str):
         open_raster(path)
 
 
-def test_several_pages_are_refused(tmp_path: Path):
-    from PIL import Image
+def _save_pages(path: Path, pages: list[Image.Image]) -> Path:
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    return path
 
-    pages = [Image.fromarray(IMAGE[i]) for i in range(3)]
-    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
-    with pytest.raises(RasterError, match="holds 3 pages"):
-        open_raster(tmp_path / "pages.tif")
+
+def test_pages_of_several_sizes_are_refused(tmp_path: Path):
+    pages = [Image.fromarray(IMAGE[0, : 5 - i]) for i in range(3)]
+    with pytest.raises(RasterError, match=r"holds 3 pages that are no bands of one image \(3 x 7 px of uint8, 4 x 7"):
+        open_raster(_save_pages(tmp_path / "pages.tif", pages))
+
+
+def test_pages_of_several_types_are_refused(tmp_path: Path):
+    pages = [Image.fromarray(IMAGE[0]), Image.fromarray(IMAGE[0].astype(np.float32))]
+    with pytest.raises(RasterError, match="holds 2 pages that are no bands"):
+        open_raster(_save_pages(tmp_path / "pages.tif", pages))
+
+
+def test_pages_of_several_bands_are_refused(tmp_path: Path):
+    pages = [Image.fromarray(np.ascontiguousarray(IMAGE.transpose(1, 2, 0)))] * 2
+    with pytest.raises(RasterError, match=r"holds 2 pages of 3 band\(s\)"):
+        open_raster(_save_pages(tmp_path / "pages.tif", pages))
 
 
 def test_complex_values_are_refused(write_raster: WriteRaster):
@@ -436,6 +451,211 @@ def test_a_flipped_byte_in_a_png_raises(write_raster: WriteRaster):
         raster.read(raster.grid.window)
 
 
+# --- Damage of files that are decoded from top to bottom ----------------------------------------------------
+
+SMOOTH = (
+    np.add.outer(np.arange(96) * 2, np.arange(80)).astype(np.uint8)[None] // 2 + np.array([9, 40, 90])[:, None, None]
+)
+SMOOTH = SMOOTH.astype(np.uint8)
+SEQUENTIAL = {
+    "baseline.jpg": {"quality": 90},
+    "progressive.jpg": {"quality": 90, "PROGRESSIVE": "ON"},
+    "picture.png": {},
+    "whole.jp2": {"REVERSIBLE": "YES", "QUALITY": 100},
+    "tiled.jp2": {"REVERSIBLE": "YES", "QUALITY": 100, "BLOCKXSIZE": 32, "BLOCKYSIZE": 32},
+}
+
+
+def _truth_and_cut(write_raster: WriteRaster, name: str, share: float) -> tuple[np.ndarray, Path]:
+    path = write_raster(
+        name, np.concatenate([SMOOTH[:, :, ::2], NOISE[:, :, 1::2].repeat(3, axis=0)], axis=2), **SEQUENTIAL[name]
+    )
+    with open_raster(path) as raster:
+        truth = raster.read(raster.grid.window).image
+    cut = path.with_name(f"cut{path.suffix}")
+    content = path.read_bytes()
+    cut.write_bytes(content[: int(len(content) * share)])
+    return truth, cut
+
+
+@pytest.mark.parametrize("share", [0.35, 0.6, 0.95])
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_nothing_after_the_first_damage_is_valid(write_raster: WriteRaster, name: str, share: float):
+    truth, cut = _truth_and_cut(write_raster, name, share)
+    with open_raster(cut, tolerate_damage=True) as raster:
+        chips = [raster.read(Window(row, 0, 7, 80)) for row in range(0, 96, 7)]
+        (lost,) = raster.damage
+    valid = np.concatenate([c.valid for c in chips])[:96]
+    image = np.concatenate([c.image for c in chips], axis=1)[:, :96]
+    assert lost == Window(lost.row, 0, 96 - lost.row, 80)
+    assert valid[: lost.row].all()
+    assert not valid[lost.row :].any()
+    assert np.array_equal(image, np.where(valid, truth, 0))
+    assert lost.row < 96 * share + 16
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_damage_is_found_in_any_order_of_reading(write_raster: WriteRaster, name: str):
+    truth, cut = _truth_and_cut(write_raster, name, 0.6)
+    with open_raster(cut, tolerate_damage=True) as raster:
+        assert not raster.read(Window(90, 3, 5, 5)).valid.any()
+        chip = raster.read(raster.grid.window)
+        (lost,) = raster.damage
+    assert np.array_equal(chip.valid, np.arange(96)[:, None].repeat(80, axis=1) < lost.row)
+    assert np.array_equal(chip.image, np.where(chip.valid, truth, 0))
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_a_damaged_file_raises_at_every_read_of_what_is_lost(write_raster: WriteRaster, name: str):
+    _, cut = _truth_and_cut(write_raster, name, 0.6)
+    with open_raster(cut) as raster:
+        for window in (raster.grid.window, Window(90, 0, 6, 80), Window(91, 0, 5, 80)):
+            with pytest.raises(RasterError, match="cut short or damaged"):
+                raster.read(window)
+
+
+def test_of_a_cut_jpeg_the_rows_above_are_read(write_raster: WriteRaster):
+    truth, cut = _truth_and_cut(write_raster, "baseline.jpg", 0.6)
+    with open_raster(cut, tolerate_damage=True) as raster:
+        raster.read(raster.grid.window)
+        (lost,) = raster.damage
+        chip = raster.read(Window(0, 0, lost.row, 80))
+    assert 16 < lost.row < 80
+    assert chip.valid.all()
+    assert np.array_equal(chip.image, truth[:, : lost.row])
+
+
+def test_many_threads_agree_on_the_damage(write_raster: WriteRaster):
+    truth, cut = _truth_and_cut(write_raster, "baseline.jpg", 0.6)
+    jobs = [Window(r, c, 11, 13) for r in range(90, -5, -9) for c in range(-5, 75, 17)]
+    with open_raster(cut, tolerate_damage=True) as raster, ThreadPoolExecutor(6) as pool:
+        chips = list(pool.map(raster.read, jobs))
+        (lost,) = raster.damage
+    known = np.zeros((96, 80), bool)
+    known[: lost.row] = True
+    for window, chip in zip(jobs, chips, strict=True):
+        inside = (window & Window(0, 0, 96, 80)).within(window).slices
+        place = (window & Window(0, 0, 96, 80)).slices
+        assert np.array_equal(chip.valid[inside], known[place])
+        assert np.array_equal(chip.image[:, *inside], np.where(known, truth, 0)[:, *place])
+
+
+# --- Pages of a TIFF as bands -------------------------------------------------------------------------------
+
+CUBE = (np.arange(11 * 6 * 5).reshape(11, 6, 5) * 131 % 65_536).astype(np.uint16)
+BANDS_LAST = (np.arange(11 * 9 * 4).reshape(11, 9, 4) * 131 % 65_536).astype(np.uint16)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_pages_of_one_kind_are_bands_in_their_order(tmp_path: Path, compression: str | None):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "cube.tif", CUBE, photometric="minisblack", compression=compression)
+    with open_raster(tmp_path / "cube.tif", bands="11,2,10") as raster:
+        assert raster.facts.bands[:3] == ("band_1", "band_2", "band_3")
+        chip = raster.read(Window(1, 2, 4, 2))
+    assert (raster.dtype, raster.grid.shape) == (np.uint16, (6, 5))
+    assert chip.image.tolist() == CUBE[[10, 1, 9], 1:5, 2:4].tolist()
+    assert chip.valid.all()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_an_array_with_bands_last_is_read_though_its_rows_are_pages(tmp_path: Path, order: str):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "rows.tif", BANDS_LAST, photometric="minisblack", byteorder=order)
+    with open_raster(tmp_path / "rows.tif", bands="4,1") as raster:
+        assert (raster.grid.shape, len(raster.facts.bands)) == ((11, 9), 4)
+        chip = raster.read(Window(8, 1, 5, 3))
+    assert chip.image[:, :3].tolist() == BANDS_LAST[8:, 1:4, [3, 0]].transpose(2, 0, 1).tolist()
+    assert chip.valid.tolist() == [[True] * 3] * 3 + [[False] * 3] * 2
+
+
+def test_a_compressed_array_with_bands_last_is_refused(tmp_path: Path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "rows.tif", BANDS_LAST, photometric="minisblack", compression="zlib")
+    with pytest.raises(RasterError, match=r"an array of 11 x 9 x 4 as 11 pages .* write it as a TIFF with bands"):
+        open_raster(tmp_path / "rows.tif")
+
+
+def test_many_threads_read_pages(tmp_path: Path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "cube.tif", CUBE, photometric="minisblack")
+    with open_raster(tmp_path / "cube.tif") as raster, ThreadPoolExecutor(4) as pool:
+        chips = list(pool.map(raster.read, [raster.grid.window] * 12))
+    assert all(np.array_equal(c.image, CUBE) for c in chips)
+
+
+def test_nan_of_a_page_is_not_valid(tmp_path: Path):
+    heights = CUBE[:2].astype(np.float32)
+    heights[1, 2, 3] = np.nan
+    path = _save_pages(tmp_path / "pages.tif", [Image.fromarray(page) for page in heights])
+    with open_raster(path) as raster:
+        assert np.argwhere(~raster.read(raster.grid.window).valid).tolist() == [[2, 3]]
+
+
+# --- World files --------------------------------------------------------------------------------------------
+
+WORLD = "0.05\n0\n0\n-0.05\n366676.025\n5808000.975\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "world"),
+    [
+        ("a.tif", "a.tfw"),
+        ("a.tif", "a.TFW"),
+        ("a.tif", "a.tifw"),
+        ("a.png", "a.pgw"),
+        ("a.jpg", "a.jgw"),
+        ("a.jpg", "a.wld"),
+        ("a.jp2", "a.j2w"),
+    ],
+)
+def test_a_world_file_places_what_has_no_place(write_raster: WriteRaster, name: str, world: str):
+    path = write_raster(name, IMAGE, crs=None, transform=None)
+    path.with_name(world).write_text(WORLD)
+    with open_raster(path, crs="EPSG:32633") as raster:
+        grid = raster.grid
+    assert grid.crs == "EPSG:32633"
+    assert grid.transform.almost_equals(Affine(0.05, 0, 366_676, 0, -0.05, 5_808_001), 1e-9)
+    assert grid.gsd == pytest.approx((0.05, 0.05))
+
+
+def test_without_a_crs_the_place_of_a_world_file_is_kept(write_raster: WriteRaster):
+    path = write_raster("a.png", IMAGE)
+    path.with_name("a.pgw").write_text(WORLD)
+    with open_raster(path) as raster:
+        assert raster.grid.crs is None
+        assert raster.grid.transform.almost_equals(Affine(0.05, 0, 366_676, 0, -0.05, 5_808_001), 1e-9)
+
+
+def test_a_place_in_the_file_counts_more_than_a_world_file(write_raster: WriteRaster):
+    path = write_raster("a.tif", IMAGE)
+    path.with_name("a.tfw").write_text(WORLD)
+    with open_raster(path, crs="EPSG:3857") as raster:
+        assert raster.grid == Grid("EPSG:32633", UTM, (5, 7))
+
+
+def test_a_crs_is_given_to_a_file_that_only_has_a_place(write_raster: WriteRaster):
+    with open_raster(write_raster("a.tif", IMAGE, crs=None), crs="EPSG:32633") as raster:
+        assert raster.grid == Grid("EPSG:32633", UTM, (5, 7))
+
+
+def test_a_crs_without_a_place_does_not_make_metres_of_pixels(write_raster: WriteRaster):
+    with open_raster(write_raster("a.png", IMAGE), crs="EPSG:32633") as raster:
+        assert raster.grid == Grid(None, Affine.identity(), (5, 7))
+
+
+def test_a_wrong_crs_names_the_file(write_raster: WriteRaster):
+    with pytest.raises(RasterError, match=r"a\.tif: 'EPSG:1' is no coordinate reference system"):
+        open_raster(write_raster("a.tif", IMAGE, crs=None), crs="EPSG:1")
+
+
+def test_a_malformed_world_file_is_refused(write_raster: WriteRaster):
+    path = write_raster("a.png", IMAGE)
+    path.with_name("a.pgw").write_text(WORLD.replace("-0.05", "-0.05m"))
+    with pytest.raises(RasterError, match=r"a\.pgw:4: '-0.05m' is no number"):
+        open_raster(path)
+
+
 # --- What lies beside a file, and threads -----------------------------------------------------------------
 
 AUX = """<PAMDataset><SRS>EPSG:3857</SRS><GeoTransform>0,1,0,0,0,1</GeoTransform>
@@ -448,7 +668,8 @@ def test_a_stale_aux_file_is_ignored(write_raster: WriteRaster, name: str):
     with open_raster(path) as raster:
         before, chip = raster.facts, raster.read(raster.grid.window)
     path.with_name(f"{name}.aux.xml").write_text(AUX)
-    path.with_suffix(".tfw" if name == "a.tif" else ".pgw").write_text("1\n0\n0\n-1\n99\n99\n")
+    if name == "a.tif":  # it has a place of its own, so that a world file does not count
+        path.with_suffix(".tfw").write_text("1\n0\n0\n-1\n99\n99\n")
     with open_raster(path) as raster:
         assert raster.facts == before
         assert np.array_equal(raster.read(raster.grid.window).valid, chip.valid)

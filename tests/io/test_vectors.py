@@ -15,7 +15,8 @@ from hectares.core.grid import Grid
 from hectares.core.window import Window
 from hectares.errors import VectorError
 from hectares.io.features import inside, pixel_window
-from hectares.io.vectors import VectorLayer, read_layer, split_layer_name, write_layer
+from hectares.io.polygons import Overlap, find_overlaps, read_wkb
+from hectares.io.vectors import VectorLayer, looks_like_degrees, read_layer, split_layer_name, write_layer
 
 SQUARE = shapely.box(500_000, 5_000_000, 500_100, 5_000_300)
 HOLED = shapely.Polygon([(0, 0), (9, 0), (9, 5), (0, 5)], holes=[[(1, 1), (2, 1), (2, 2), (1, 2)]])
@@ -121,6 +122,106 @@ def test_what_is_no_vector_file_is_refused(tmp_path: Path):
         read_layer(tmp_path / "a.gpkg")
     with pytest.raises(VectorError, match="there is no such file"):
         read_layer(tmp_path / "no.gpkg")
+
+
+# --- What people draw -------------------------------------------------------------------------------------
+
+BOW = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
+
+
+def _read(path: Path, **options: object) -> VectorLayer:
+    return read_layer(path, polygons=True, **options)
+
+
+def test_features_without_a_geometry_are_told_by_their_ids(tmp_path: Path):
+    layer = _read(_geojson(tmp_path / "a.geojson", None, shapely.box(1, 1, 2, 3), shapely.Polygon()))
+    assert [str(n) for n in layer.notes] == [f"{tmp_path / 'a.geojson'}: 2 features (0, 2) with no geometry; left out"]
+    assert layer.ids == (1,)
+
+
+def test_a_coordinate_that_is_no_number_is_told(tmp_path: Path):
+    path = _geojson(tmp_path / "a.geojson", shapely.box(1, 1, 2, 3), shapely.box(5, 5, 6, 7))
+    path.write_text(path.read_text().replace("6.0", "NaN"))
+    layer = _read(path)
+    assert layer.ids == (0,)
+    assert layer.notes[0].what == "1 feature (1) with coordinates that are no numbers, or rings that do not close"
+
+
+def test_curves_become_lines(tmp_path: Path):
+    import struct
+
+    import pyogrio
+
+    circle = struct.pack("<BII", 1, 8, 5) + struct.pack("<10d", 0, 0, 1, 1, 2, 0, 1, -1, 0, 0)
+    curved = np.array([struct.pack("<BII", 1, 10, 1) + circle], dtype=object)
+    kind = {"field_data": [], "fields": [], "geometry_type": "Unknown", "crs": "EPSG:32633", "driver": "GPKG"}
+    pyogrio.raw.write(tmp_path / "a.gpkg", geometry=curved, **kind)
+    assert _read(tmp_path / "a.gpkg").geometries[0].area == pytest.approx(np.pi, rel=1e-3)
+    with pytest.raises(VectorError, match="holds curves; turn them into lines"):
+        read_wkb("a.parquet", curved)
+
+
+def test_a_repair_is_told_with_the_area_before_and_after(tmp_path: Path):
+    path = tmp_path / "a.gpkg"
+    write_layer(path, VectorLayer("EPSG:32633", (BOW, SQUARE), {}), name="a", overwrite=False)
+    layer = _read(path)
+    assert layer.geometries[0].area == pytest.approx(2)
+    assert layer.notes[0].what == "1 feature (1) cross themselves"
+    assert layer.notes[0].remedy == "repaired: their area goes from 0 to 2 m²"
+
+
+def test_a_hole_outside_of_its_polygon_takes_and_adds_nothing(tmp_path: Path):
+    odd = shapely.Polygon([(0, 0), (4, 0), (4, 3), (0, 3)], [[(5, 5), (6, 5), (6, 6), (5, 6)]])
+    layer = _read(_geojson(tmp_path / "a.geojson", odd))
+    assert layer.geometries[0].area == pytest.approx(12)
+
+
+def test_overlapping_parts_of_one_shape_count_once(tmp_path: Path):
+    both = shapely.MultiPolygon([shapely.box(0, 0, 2, 2), shapely.box(1, 0, 3, 2)])
+    assert _read(_geojson(tmp_path / "a.geojson", both)).geometries[0].area == pytest.approx(6)
+
+
+def test_polygons_without_an_area_are_counted_and_left_out(tmp_path: Path):
+    flat = shapely.Polygon([(0, 0), (2, 0), (1, 0)])
+    layer = _read(_geojson(tmp_path / "a.geojson", flat, shapely.box(0, 0, 1, 2)))
+    assert layer.ids == (1,)
+    assert layer.notes[-1].what == "1 feature (0) with no area"
+
+
+def test_lines_and_points_are_refused_as_labels_or_left_out(tmp_path: Path):
+    line = shapely.LineString([(0, 0), (1, 1)])
+    path = _geojson(tmp_path / "a.geojson", shapely.box(0, 0, 1, 2), line, shapely.Point(1, 1))
+    with pytest.raises(VectorError, match=r"2 features \(1, 2\) are lines or points.*Buffer.*--skip-bad"):
+        _read(path)
+    layer = _read(path, skip_bad=True)
+    assert layer.ids == (0,)
+    assert layer.notes[0].what == "2 features (1, 2) with lines or points"
+
+
+def test_the_polygons_of_a_collection_are_taken(tmp_path: Path):
+    mixed = shapely.GeometryCollection([shapely.box(0, 0, 1, 2), shapely.Point(9, 9)])
+    assert _read(_geojson(tmp_path / "a.geojson", mixed)).geometries[0].equals(shapely.box(0, 0, 1, 2))
+
+
+def test_metres_declared_as_degrees_take_the_crs_given(tmp_path: Path):
+    path = _geojson(tmp_path / "a.geojson", SQUARE)
+    assert read_layer(path, crs="EPSG:32633").crs == "EPSG:32633"
+    with pytest.raises(VectorError, match="give it with --crs"):
+        read_layer(path)
+
+
+def test_degrees_declared_as_metres_are_noticed():
+    degrees = VectorLayer("EPSG:32633", (shapely.box(14, 45, 15, 46),), {})
+    assert looks_like_degrees(degrees)
+    assert not looks_like_degrees(LAYER)
+    assert not looks_like_degrees(VectorLayer("EPSG:4326", degrees.geometries, {}))
+
+
+def test_overlaps_are_found_but_not_common_borders():
+    shapes = [shapely.box(0, 0, 4, 4), shapely.box(4, 0, 8, 4), shapely.box(3, 3, 5, 9), shapely.box(20, 0, 21, 1)]
+    assert find_overlaps(shapes) == [Overlap(0, 2, 1.0), Overlap(1, 2, 1.0)]
+    assert find_overlaps(shapes, ["a", "b", "a", "c"]) == [Overlap(1, 2, 1.0)]
+    assert find_overlaps([]) == []
 
 
 @pytest.mark.parametrize(

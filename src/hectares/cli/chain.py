@@ -53,12 +53,21 @@ def prepare(
             for name in store.legend.names
         ]
         counted = ", ".join(f"{n} {split}" for split, n in store.counts.items())
+        leaks = store.content["leaks"]
+        apart = f"{leaks['shared_images']} image(s) have labelled areas in several splits"
+        if leaks["distance_px"] is not None:
+            apart = f"chips of different splits are {leaks['distance_px']:.0f} px apart"
+        elif not leaks["shared_images"]:
+            apart = "no scene is in two splits"
         lines: list[str | Table] = [
             f"{chips}: {counted} chips of {store.chip_px} px, bands {', '.join(store.stats.names)}",
             table(("class", *(f"{s} %" for s in pixels)), rows),
+            apart,
+            f"look at {chips / 'examples.png'} and {chips / 'classes.png'} before training",
             f"next: hectares train {chips} run",
         ]
         record = {"chips": chips, "counts": store.counts, "bands": store.stats.names, "class_pixels": pixels}
+        record |= {"leaks": store.content["leaks"], "skipped": store.content["skipped"]}
         return Outcome(record, lines)
 
     return run_verb(general, config, work)

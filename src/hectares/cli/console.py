@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+import unicodedata
 from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -14,6 +15,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from hectares.errors import HectaresError, Interrupted
 from hectares.monitor import Problem
@@ -23,8 +25,20 @@ _MOST_PROBLEMS = 20
 _NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?|–")
 _WIDTH_IN_A_FILE = 160  # where there is no terminal whose width counts
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH_IN_A_FILE)
+_UNSEEN = {"Cc", "Cf", "Cs"}
+"""Control and format characters, and bytes of a name that are no UTF-8."""
+
+Line = str | Table | Text
+
+# Text is shown as it is: a file may be called [bold].tif or :smile:.tif. Styles come with `Text`.
+stderr = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+stdout = Console(
+    highlight=False,
+    soft_wrap=True,
+    markup=False,
+    emoji=False,
+    width=None if sys.stdout.isatty() else _WIDTH_IN_A_FILE,
+)
 
 
 class ConsoleMonitor:
@@ -38,11 +52,11 @@ class ConsoleMonitor:
         self._tasks: dict[str, TaskID] = {}
         self._last_line = {"": 0.0}
         self._bars = Progress(
-            TextColumn("{task.description:<20}"),
+            TextColumn("{task.description:<20}", markup=False),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=stderr,
             disable=quiet or not stderr.is_terminal,
         )
@@ -71,8 +85,8 @@ class ConsoleMonitor:
             return
         if stderr.is_terminal:
             if stage not in self._tasks:
-                self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
-            self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
+                self._tasks[stage] = self._bars.add_task(visible(stage), total=total, note=visible(note))
+            self._bars.update(self._tasks[stage], completed=done, total=total, note=visible(note))
             return
         finished = total is not None and done >= total
         now = time.monotonic()
@@ -82,14 +96,14 @@ class ConsoleMonitor:
         if self._as_json:
             line = json.dumps({"stage": stage, "done": done, "total": total, "note": note})
         else:
-            line = f"{stage} {done}/{total if total is not None else '?'} {note}".rstrip()
+            line = visible(f"{stage} {done}/{total if total is not None else '?'} {note}".rstrip())
         print(line, file=sys.stderr, flush=True)
 
     def problem(self, problem: Problem) -> None:
         """Show a problem at once, up to a number, and keep it."""
         self.problems.append(problem)
         if len(self.problems) <= _MOST_PROBLEMS and not self._as_json:
-            stderr.print(f"[yellow]warning:[/] {_plain(str(problem))}")
+            stderr.print(styled(("warning:", "yellow"), f" {problem}"))
 
     def raise_if_stopped(self) -> None:
         """Leave the work where nothing is lost."""
@@ -97,16 +111,39 @@ class ConsoleMonitor:
             raise Interrupted("nothing is half-written; run the same command again to go on")
 
 
-def _plain(text: str) -> str:
-    """Keep rich from reading brackets in file names as markup."""
-    return text.replace("[", r"\[")
+def visible(text: str) -> str:
+    r"""Give a text in which nothing acts on a terminal and everything can be written as UTF-8.
+
+    >>> print(visible("a\x1b[2J\udcff.tif"))
+    a\x1b[2J\udcff.tif
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in _UNSEEN else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Give a line of parts, each a text or a text with a style."""
+    line = Text()
+    for part in parts:
+        text, style = (part, "") if isinstance(part, str) else part
+        line.append(visible(text), style)
+    return line
 
 
 def show_result(
-    record: dict[str, Any], lines: Sequence[str | Table], problems: Sequence[Problem], *, as_json: bool
+    record: dict[str, Any],
+    lines: Sequence[Line],
+    problems: Sequence[Problem],
+    *,
+    as_json: bool,
+    complete: bool = True,
 ) -> int:
     """Print a result and give the exit code: 3 if something is missing from it, else 0."""
-    incomplete = any(p.severity == "incomplete" for p in problems)
+    incomplete = not complete or any(p.severity == "incomplete" for p in problems)
     if as_json:
         from hectares.io.artefact import dump_json
 
@@ -114,7 +151,7 @@ def show_result(
         print(dump_json(content, indent=1))
     else:
         for line in lines:
-            stdout.print(line if isinstance(line, Table) else _plain(line))
+            stdout.print(visible(line) if isinstance(line, str) else line)
         if len(problems) > _MOST_PROBLEMS:
             stderr.print(f"... and {len(problems) - _MOST_PROBLEMS} more problems; --json lists all")
     return 3 if incomplete else 0
@@ -127,18 +164,19 @@ def show_error(error: HectaresError, *, as_json: bool) -> int:
         print(json.dumps({"complete": False, "error": kind, "message": str(error), "exit_code": error.exit_code}))
     else:
         word = "stopped" if isinstance(error, Interrupted) else "error"
-        stderr.print(f"[red]{word}:[/] {_plain(str(error))}")
+        stderr.print(styled((f"{word}:", "red"), f" {error}"))
     return error.exit_code
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> Table:
     """Lay out rows; columns whose cells are numbers are set right."""
-    grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    heading = None if title is None else styled(title)
+    grid = Table(title=heading, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         numeric = bool(rows) and all(_is_number(r[i]) for r in rows)
-        grid.add_column(column, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+        grid.add_column(styled(column), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in rows:
-        grid.add_row(*(_cell(v) for v in row))
+        grid.add_row(*(v if isinstance(v, Text) else styled(_cell(v)) for v in row))
     return grid
 
 
@@ -151,4 +189,4 @@ def _cell(value: object) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) else _plain(str(value))
+    return f"{value:,}" if isinstance(value, int) else str(value)

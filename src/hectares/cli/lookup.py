@@ -6,33 +6,41 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
+from rich.table import Table
+
 from hectares.cli.console import ConsoleMonitor, table
 from hectares.cli.options import General, Writing
 from hectares.cli.running import OPTIONS, Outcome, keep_memory, run_verb
+from hectares.config.check import CheckConfig
 from hectares.config.start import DemoConfig
 from hectares.errors import ConfigError, MissingExtraError
 
 
-def init(folder: Path, /, *, general: General = General()) -> int:  # noqa: B008 - a frozen value
-    """Make a project folder: where images, labels and scenes go, a legend, a catalog and a run.yaml.
+def init(folder: Path, /, *, layout: str = "folders", general: General = General()) -> int:  # noqa: B008 - frozen
+    """Make a project folder for data in a layout: where each file goes, a run.yaml, and what to run next.
 
     What is there already stays as it is.
 
-    Example: `hectares init my-town`
+    Example: `hectares init rooftops --layout crowdai`
 
     Parameters
     ----------
     folder
         The folder to make or complete.
+    layout
+        Layout of the data; see `hectares formats`.
     """
 
     def work(_: ConsoleMonitor) -> Outcome:
-        from hectares.start import init_project
+        from hectares.project import init_project
 
-        made = init_project(folder)
-        lines = [f"made {path}" for path in made] or [f"{folder} is complete already"]
-        lines.append(f"next: put images and labels into {folder}, then read {folder / 'README.md'}")
-        return Outcome({"folder": folder, "made": made}, lines)
+        project = init_project(folder, layout=layout)
+        lines: list[str | Table] = [f"made {path}" for path in project.made] or [f"{folder} is complete already"]
+        lines += ["", table(("put here", "what"), [(folder / place, what) for place, what in project.places.items()])]
+        if project.files:
+            lines += ["", project.files]
+        lines += ["", f"next, in {folder} (all of this is in its README.md):", *(f"  {c}" for c in project.commands)]
+        return Outcome(dataclasses.asdict(project), lines)
 
     return run_verb(general, None, work)
 
@@ -80,7 +88,7 @@ def formats(name: str | None = None, /, *, general: General = General()) -> int:
     """
 
     def work(_: ConsoleMonitor) -> Outcome:
-        from hectares.formats.registry import FORMATS, find_format
+        from hectares.formats.registry import find_format, known_formats
 
         if name is not None:
             found = find_format(name)
@@ -88,7 +96,7 @@ def formats(name: str | None = None, /, *, general: General = General()) -> int:
                 {"name": found.name, "summary": found.summary, "detail": found.detail},
                 [found.summary, "", found.detail],
             )
-        rows = [(f.name, f.summary) for f in FORMATS.values()]
+        rows = [(f.name, f.summary) for f in known_formats().values()]
         return Outcome({"formats": dict(rows)}, [table(("format", "what it is"), rows)])
 
     return run_verb(general, None, work)
@@ -174,12 +182,17 @@ def info(file: Path, /, *, general: General = General()) -> int:  # noqa: B008
     return run_verb(general, None, work)
 
 
-def check(*paths: Path, general: General = General()) -> int:  # noqa: B008
+def check(
+    *paths: Path,
+    config: Annotated[CheckConfig, OPTIONS] = CheckConfig(),  # noqa: B008 - a frozen value
+    general: Writing = Writing(),  # noqa: B008
+) -> int:
     """Read everything and say what is wrong, and where, before hours of work.
 
-    Takes scenes, a catalog.json, chips or a run. Exit code 3 if there are problems.
+    Takes scenes, class maps, vector files, a catalog.json, chips, a run, or a data set with its --layout.
+    Exit code 3 if there are problems; what is only good to know does not count.
 
-    Example: `hectares check scenes/north.tif chips`
+    Example: `hectares check data --layout crowdai --places look-here.gpkg`
 
     Parameters
     ----------
@@ -189,15 +202,15 @@ def check(*paths: Path, general: General = General()) -> int:  # noqa: B008
 
     def work(monitor: ConsoleMonitor) -> Outcome:
         from hectares.check import check_paths
+        from hectares.cli.checkup import checkup_json, show_checkup
 
         if not paths:
             raise ConfigError("check needs at least one file or folder")
-        problems = check_paths(list(paths), monitor=monitor)
-        for problem in problems:
-            monitor.problem(dataclasses.replace(problem, severity="incomplete"))
-        end = (
-            f"{len(problems)} problem(s) in {len(paths)} path(s)" if problems else f"no problem in {len(paths)} path(s)"
-        )
-        return Outcome({"checked": list(paths), "problems": len(problems)}, [end])
+        checkup = check_paths(list(paths), config, overwrite=general.overwrite, monitor=monitor)
+        if general.json:
+            for finding in checkup.findings:
+                monitor.problem(finding.to_problem())
+        lines = show_checkup(checkup, verbose=general.verbose)
+        return Outcome(checkup_json(checkup), lines, complete=checkup.problems == 0)
 
-    return run_verb(general, None, work)
+    return run_verb(general, config, work)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cyclopts import Parameter
-from rich.table import Table
 
-from hectares.cli.console import ConsoleMonitor, show_result
+from hectares.cli.console import ConsoleMonitor, Line, show_result
 from hectares.cli.options import General
 
 OPTIONS = Parameter(name="*", group="Options")
@@ -21,7 +20,9 @@ class Outcome:
     """What a command found or made: a record for machines, lines and tables for people."""
 
     record: dict[str, Any]
-    lines: Sequence[str | Table] = field(default=())
+    lines: Sequence[Line] = field(default=())
+    complete: bool = True
+    """False if the outcome itself tells of problems: the exit code is 3."""
 
 
 def run_verb(general: General, config: object, work: Callable[[ConsoleMonitor], Outcome]) -> int:
@@ -30,7 +31,7 @@ def run_verb(general: General, config: object, work: Callable[[ConsoleMonitor], 
         return _print_config(config, general)
     with ConsoleMonitor(quiet=general.quiet, as_json=general.json) as monitor:
         outcome = work(monitor)
-    return show_result(outcome.record, outcome.lines, monitor.problems, as_json=general.json)
+    return show_result(outcome.record, outcome.lines, monitor.problems, as_json=general.json, complete=outcome.complete)
 
 
 def _print_config(config: object, general: General) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from hectares.config.checks import at_least
+from hectares.config.checks import at_least, between
+from hectares.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,14 @@ class TrainConfig:
     """Chips a step."""
     steps_per_epoch: int | None = None
     """Steps an epoch; by default those of one pass over the training chips."""
-    loss: Literal["ce", "dice", "ce+dice"] = "ce+dice"
-    """Cross entropy, Dice, or their sum; ignored pixels count in none."""
+    loss: Literal["auto", "ce", "dice", "ce+dice", "bce"] = "auto"
+    """Cross entropy, Dice, their sum, or binary cross entropy for overlapping classes; ignored pixels count in none."""
+    balance: Literal["none", "inverse", "median", "effective"] = "none"
+    """Weights of classes in the loss, against their frequency: inverse, median frequency, effective number."""
+    repeat_rare: float = 0.0
+    """Chips with a class that is in less than this share of the chips come more than once an epoch; 0 for never."""
+    mix: tuple[str, ...] = ()
+    """More chips to draw from, with their share against 1 for the first ones: whole-chips=0.5."""
     optimizer: Literal["adam", "adamw", "adamax", "nadam", "sgd"] = "adamw"
     """Optimiser."""
     lr: float = 1e-3
@@ -54,3 +62,22 @@ class TrainConfig:
         at_least(1, steps_per_epoch=self.steps_per_epoch)
         at_least(0, weight_decay=self.weight_decay, clip=self.clip, seed=self.seed)
         at_least(1e-12, lr=self.lr)
+        between(0, 1e38, lr=self.lr)
+        between(0, 1, repeat_rare=self.repeat_rare)
+        _ = self.mixed
+
+    @property
+    def mixed(self) -> tuple[tuple[Path, float], ...]:
+        """Folders of more chips with their shares."""
+        return tuple(_mixed(text) for text in self.mix)
+
+
+def _mixed(text: str) -> tuple[Path, float]:
+    folder, equals, share = text.rpartition("=")
+    try:
+        weight = float(share) if equals else 1.0
+    except ValueError:
+        weight = -1.0
+    if not 0 < weight < 1e6:
+        raise ConfigError(f"--mix {text!r} is not FOLDER=SHARE with a positive share; for example --mix whole=0.5")
+    return Path(folder if equals else text), weight

@@ -1,15 +1,22 @@
-"""Bands by number and name, and their statistics."""
+"""Bands by number and name, their statistics, and which of them a network is fed with."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hectares.errors import BandError
+from hectares.core.band_roles import role_of
+from hectares.core.distribution import CountedValues, SampledValues
+from hectares.core.indices import SpectralIndex, parse_index
+from hectares.errors import BandError, ConfigError
+
+# --- Statistics -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +35,13 @@ class BandStats:
     """2nd percentile of each band in the training pixels; empty if not measured."""
     high: tuple[float, ...] = ()
     """98th percentile."""
+    minimum: tuple[float, ...] = ()
+    """Smallest value of each band; empty if not measured."""
+    maximum: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        sizes = {len(v) for v in (self.names, self.mean, self.std)} | {len(v) for v in (self.low, self.high) if v}
+        optional = (self.low, self.high, self.minimum, self.maximum)
+        sizes = {len(v) for v in (self.names, self.mean, self.std)} | {len(v) for v in optional if v}
         if len(sizes) != 1 or not self.names:
             raise BandError(f"statistics of {len(self.names)} bands need as many means and deviations")
         if not np.isfinite([*self.mean, *self.std]).all() or min(self.std) < 0:
@@ -44,57 +55,123 @@ class BandStats:
 
     def to_json(self) -> dict[str, list[Any]]:
         """Give the statistics as a record."""
-        return {field: list(getattr(self, field)) for field in ("names", "mean", "std", "low", "high")}
+        return {field: list(getattr(self, field)) for field in self.__dataclass_fields__}
 
     @classmethod
     def from_json(cls, record: dict[str, list[Any]]) -> BandStats:
-        """Read a record written by `to_json`."""
+        """Read a record written by `to_json`; older ones lack the extremes."""
         return cls(**{field: tuple(values) for field, values in record.items()})
 
 
 class BandStatsCounter:
-    """Collects band statistics chip by chip, in float64, from valid pixels only.
+    """Collects band statistics chip by chip, from valid pixels only; two counters add up with `+`.
 
-    Sums are merged pairwise (Chan, Golub and LeVeque 1983), so that large values with a small spread keep
-    their digits. Percentiles come from an even subsample of at most `keep` pixels a chip.
+    For integers of up to 16 bit everything is exact. For other types the percentiles come from an even sample of at
+    most `keep` pixels; mean, deviation and extremes from all.
+
+    >>> counter = BandStatsCounter(["gray"])
+    >>> counter.add(np.array([[[1, 3, 99]]], np.uint8), np.array([[True, True, False]]))
+    >>> counter.result().mean, counter.result().maximum
+    ((2.0,), (3.0,))
     """
 
-    def __init__(self, names: Sequence[str], *, keep: int = 4096) -> None:
-        self._names = tuple(names)
+    def __init__(self, names: Sequence[str], *, keep: int = 2**18) -> None:
+        self.names = tuple(names)
         self._keep = keep
-        self._count = 0
-        self._mean = np.zeros(len(names))
-        self._m2 = np.zeros(len(names))
-        self._kept: list[NDArray[Any]] = []
+        self.dtype: np.dtype[Any] | None = None
+        self.values: CountedValues | SampledValues | None = None
 
     def add(self, image: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        """Add the valid pixels of an image (C, h, w)."""
-        values = image[:, valid].astype(np.float64)
-        n = values.shape[1]
-        if n == 0:
+        """Add the valid pixels of an image (C, h, w); all images have one type."""
+        values = image.reshape(len(image), -1) if valid.all() else image[:, valid]
+        if values.shape[1] == 0:
             return
-        mean = values.mean(axis=1)
-        m2 = ((values - mean[:, None]) ** 2).sum(axis=1)
-        delta = mean - self._mean
-        total = self._count + n
-        self._m2 += m2 + delta**2 * (self._count * n / total)
-        self._mean = self._mean + delta * (n / total)
-        self._count = total
-        self._kept.append(values[:, :: max(1, n // self._keep)].astype(np.float32))
+        if self.values is None:
+            self.dtype = image.dtype
+            counted = image.dtype.kind in "iu" and image.dtype.itemsize <= 2
+            bands = len(self.names)
+            self.values = CountedValues.empty(bands, image.dtype) if counted else SampledValues(bands, keep=self._keep)
+        elif image.dtype != self.dtype:
+            raise BandError(f"statistics of {self.dtype} pixels cannot go on with pixels of {image.dtype}")
+        self.values.add(values)
+
+    def __add__(self, other: BandStatsCounter) -> BandStatsCounter:
+        """Give the counter of the pixels of both."""
+        if other.names != self.names:
+            raise BandError(f"statistics of {', '.join(self.names)} and {', '.join(other.names)} do not add up")
+        if self.values is None or other.values is None:
+            return deepcopy(self if other.values is None else other)
+        if self.dtype != other.dtype:
+            raise BandError(f"statistics of {self.dtype} and of {other.dtype} pixels do not add up")
+        both = BandStatsCounter(self.names, keep=self._keep)
+        both.dtype = self.dtype
+        both.values = self.values.merged(other.values)  # type: ignore[arg-type]  # of one kind, as of one type
+        return both
 
     def result(self) -> BandStats:
         """Give the statistics so far. Raises BandError if no pixel was valid."""
-        if self._count == 0:
+        if self.values is None:
             raise BandError("no training pixel is valid, so there are no band statistics; check nodata and labels")
-        low, high = np.percentile(np.concatenate(self._kept, axis=1), (2, 98), axis=1)
-        std = np.sqrt(self._m2 / self._count)
-        return BandStats(
-            self._names,
-            tuple(map(float, self._mean)),
-            tuple(map(float, std)),
-            tuple(map(float, low)),
-            tuple(map(float, high)),
-        )
+        values = self.values
+        columns = (values.mean, values.deviation(), values.percentile(2), values.percentile(98), *values.limits())
+        return BandStats(self.names, *(tuple(map(float, column)) for column in columns))
+
+
+# --- Choice -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BandPlan:
+    """What lies between the files of a scene and the bands a network sees, except for scaling.
+
+    >>> plan = BandPlan("red,nir", ("ndvi", "bright=max(red,nir)"))
+    >>> plan.index_names
+    ('ndvi', 'bright')
+    >>> BandPlan.from_json(plan.to_json()) == plan
+    True
+    """
+
+    bands: str = "all"
+    """Bands of all files together, by 1-based number or name, in the wanted order; or `all`."""
+    indices: tuple[str, ...] = ()
+    """Spectral indices that follow as extra bands: `ndvi`, or `name=formula`."""
+    reflectance_scale: float = 1.0
+    """Factor that turns values into reflectance of 0 to 1 for indices; 1 also stands for what a file says itself."""
+    harmonize: bool = False
+    """Take the offset of 1000 out of Sentinel-2 scenes of processing baseline 04.00 and later."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "indices", tuple(self.indices))
+        names = [name.lower() for name in self.index_names]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"two indices are named {twice!r}; give one of them another name: {twice}2=...")
+        if not (math.isfinite(self.reflectance_scale) and self.reflectance_scale > 0):
+            raise ConfigError(f"reflectance_scale is {self.reflectance_scale}; expected a positive factor, as 0.0001")
+
+    @property
+    def computed(self) -> tuple[SpectralIndex, ...]:
+        """The indices, ready to compute."""
+        return tuple(parse_index(text) for text in self.indices)
+
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """Names of the indices, as bands."""
+        return tuple(index.name for index in self.computed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plan as a record."""
+        return {
+            "bands": self.bands,
+            "indices": list(self.indices),
+            "reflectance_scale": self.reflectance_scale,
+            "harmonize": self.harmonize,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> BandPlan:
+        """Read a record written by `to_json`."""
+        return cls(record["bands"], tuple(record["indices"]), record["reflectance_scale"], record["harmonize"])
 
 
 def choose_bands(wanted: str | Sequence[str], available: Sequence[str]) -> tuple[int, ...]:
@@ -106,6 +183,8 @@ def choose_bands(wanted: str | Sequence[str], available: Sequence[str]) -> tuple
     (3, 2, 1)
     >>> choose_bands("red,nir", ["blue", "red", "nir"])
     (1, 2)
+    >>> choose_bands("red,nir", ["B02", "B03", "B04", "B08"])
+    (2, 3)
     >>> choose_bands("0", ["blue", "red"])
     Traceback (most recent call last):
         ...
@@ -133,6 +212,12 @@ def _band_position(item: str, available: Sequence[str]) -> int:
             raise BandError(f"band {number} does not exist; there are {len(available)} bands ({listed})")
         return number - 1
     matches = [i for i, name in enumerate(available) if name.lower() == item.lower()]
+    role = role_of(item, (item,))
+    if not matches and role is not None:  # by what it measures: red is B04 of Sentinel-2
+        matches = [i for i, name in enumerate(available) if role_of(name, available) == role]
+        if len(matches) > 1:
+            candidates = " or ".join(available[i] for i in matches)
+            raise BandError(f"{item!r} may be the band {candidates}; say which one by its own name")
     if len(matches) != 1:
         problem = "is not among" if not matches else f"stands {len(matches)} times in"
         raise BandError(f"band {item!r} {problem} the bands of the scene ({listed})")

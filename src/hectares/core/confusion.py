@@ -13,8 +13,56 @@ from hectares.errors import LegendError
 FloatArray = NDArray[np.float64]
 
 
+class _ClassScores:
+    """Scores of classes that follow from hits, reference and predicted pixels alone."""
+
+    @property
+    def _hits(self) -> FloatArray:
+        raise NotImplementedError
+
+    @property
+    def reference_pixels(self) -> NDArray[np.int64]:
+        """(K,) pixels of each class in the reference."""
+        raise NotImplementedError
+
+    @property
+    def predicted_pixels(self) -> NDArray[np.int64]:
+        """(K,) pixels of each class in the prediction."""
+        raise NotImplementedError
+
+    @property
+    def iou(self) -> FloatArray:
+        """(K,) intersection over union; NaN for a class that is in neither."""
+        return _ratio(self._hits, self.reference_pixels + self.predicted_pixels - self._hits)
+
+    @property
+    def f1(self) -> FloatArray:
+        """(K,) harmonic mean of precision and recall, also called Dice; NaN for a class that is in neither."""
+        return _ratio(2 * self._hits, self.reference_pixels + self.predicted_pixels)
+
+    @property
+    def precision(self) -> FloatArray:
+        """(K,) share of the predicted pixels that are right (user's accuracy); NaN if never predicted."""
+        return _ratio(self._hits, self.predicted_pixels)
+
+    @property
+    def recall(self) -> FloatArray:
+        """(K,) share of the reference pixels that are found (producer's accuracy); NaN if not in the reference."""
+        return _ratio(self._hits, self.reference_pixels)
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean over the classes that have a score, from global counts."""
+        return _mean(self.iou)
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean over the classes that have a score (macro average)."""
+        return _mean(self.f1)
+
+
 @dataclass(frozen=True, eq=False)
-class Confusion:
+class Confusion(_ClassScores):
     """Pixel counts, rows reference, columns predicted. Adds up over chips, scenes, machines.
 
     >>> ref = np.array([[0, 0, 1], [1, 255, 1]], np.uint8)
@@ -84,39 +132,9 @@ class Confusion:
         return np.asarray(self.counts.sum(axis=0))
 
     @property
-    def iou(self) -> FloatArray:
-        """(K,) intersection over union; NaN for a class that is in neither."""
-        return _ratio(self._hits, self.reference_pixels + self.predicted_pixels - self._hits)
-
-    @property
-    def f1(self) -> FloatArray:
-        """(K,) harmonic mean of precision and recall, also called Dice; NaN for a class that is in neither."""
-        return _ratio(2 * self._hits, self.reference_pixels + self.predicted_pixels)
-
-    @property
-    def precision(self) -> FloatArray:
-        """(K,) share of the predicted pixels that are right (user's accuracy); NaN if never predicted."""
-        return _ratio(self._hits, self.predicted_pixels)
-
-    @property
-    def recall(self) -> FloatArray:
-        """(K,) share of the reference pixels that are found (producer's accuracy); NaN if not in the reference."""
-        return _ratio(self._hits, self.reference_pixels)
-
-    @property
     def accuracy(self) -> float:
         """Share of all pixels that are right."""
         return float(_ratio(self._hits.sum(), self.total))
-
-    @property
-    def mean_iou(self) -> float:
-        """Mean over the classes that have a score, from this one global matrix."""
-        return _mean(self.iou)
-
-    @property
-    def mean_f1(self) -> float:
-        """Mean over the classes that have a score (macro average)."""
-        return _mean(self.f1)
 
     @property
     def kappa(self) -> float:
@@ -141,6 +159,70 @@ class Confusion:
         keep = np.arange(len(self.counts)) != index
         lost = int(self.counts[keep, index].sum())
         return Confusion(self.counts[np.ix_(keep, keep)], self.unmapped + lost)
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneConfusion(_ClassScores):
+    """Counts of classes that may overlap, each by itself: rows reference no and yes, columns predicted no and yes.
+
+    >>> ref = np.array([[[1, 1, 0, 255]], [[0, 1, 0, 0]]], np.uint8)       # two classes on four pixels
+    >>> pred = np.array([[[1, 0, 0, 1]], [[0, 1, 1, 0]]], np.uint8)
+    >>> PlaneConfusion.count(ref, pred).iou
+    array([0.5, 0.5])
+    """
+
+    counts: NDArray[np.int64]
+    """(K, 2, 2)."""
+    unmapped: int = 0
+
+    @classmethod
+    def empty(cls, classes: int) -> PlaneConfusion:
+        """Give zeros to add to."""
+        return cls(np.zeros((classes, 2, 2), np.int64))
+
+    @classmethod
+    def count(cls, reference: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> PlaneConfusion:
+        """Count planes of 0, 1 and 255, (K, H, W); pixels with 255 in either are not counted."""
+        if reference.shape != predicted.shape:
+            raise LegendError(f"reference {reference.shape} and prediction {predicted.shape} differ in shape")
+        observed = reference != IGNORE
+        both = observed & (predicted != IGNORE)
+        counts = [
+            np.bincount(2 * r[b] + p[b], minlength=4).reshape(2, 2)
+            for r, p, b in zip(reference, predicted, both, strict=True)
+        ]
+        return cls(np.array(counts, np.int64), int(observed.sum() - both.sum()))
+
+    def __add__(self, other: PlaneConfusion) -> PlaneConfusion:
+        return PlaneConfusion(self.counts + other.counts, self.unmapped + other.unmapped)
+
+    @property
+    def total(self) -> int:
+        """Number of pixels counted, over all classes."""
+        return int(self.counts.sum())
+
+    @property
+    def _hits(self) -> FloatArray:
+        return self.counts[:, 1, 1].astype(np.float64)
+
+    @property
+    def reference_pixels(self) -> NDArray[np.int64]:
+        """(K,) pixels of each class in the reference."""
+        return np.asarray(self.counts[:, 1].sum(axis=1))
+
+    @property
+    def predicted_pixels(self) -> NDArray[np.int64]:
+        """(K,) pixels of each class in the prediction."""
+        return np.asarray(self.counts[:, :, 1].sum(axis=1))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all answers, yes or no, that are right."""
+        return float(_ratio(self._hits.sum() + self.counts[:, 0, 0].sum(), self.total))
+
+    def without(self, index: int) -> PlaneConfusion:
+        """Leave out a class."""
+        return PlaneConfusion(np.delete(self.counts, index, axis=0), self.unmapped)
 
 
 def _ratio(part: FloatArray | float, whole: NDArray[np.generic] | float) -> FloatArray:

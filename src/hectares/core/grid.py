@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +18,7 @@ from hectares.errors import GridError, GsdError
 class Grid:
     """Where the pixels of a raster lie on the ground.
 
-    A raster without a georeference has `crs` None; its transform counts pixels.
+    A raster without a georeference has `crs` None; its transform counts pixels, or what a world file says.
 
     >>> grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), (200, 300))
     >>> grid.gsd
@@ -50,7 +51,7 @@ class Grid:
 
     @property
     def is_geographic(self) -> bool:
-        """True if coordinates are degrees."""
+        """True if coordinates are angles."""
         return self.crs is not None and parse_crs(self.crs).is_geographic
 
     @property
@@ -91,11 +92,12 @@ class Grid:
             return (t.b**2 + t.e**2) ** 0.5 * unit_m, (t.a**2 + t.d**2) ** 0.5 * unit_m
         geod = crs.get_geod()
         assert geod is not None
+        unit = angular_unit_deg(crs)
         row, col = self.shape[0] / 2, self.shape[1] / 2
         center, below, right = t @ (col, row), t @ (col, row + 1), t @ (col + 1, row)
         return (
-            float(geod.line_length([center[0], below[0]], [center[1], below[1]])),
-            float(geod.line_length([center[0], right[0]], [center[1], right[1]])),
+            float(geod.line_length([center[0] * unit, below[0] * unit], [center[1] * unit, below[1] * unit])),
+            float(geod.line_length([center[0] * unit, right[0] * unit], [center[1] * unit, right[1] * unit])),
         )
 
     @property
@@ -169,3 +171,12 @@ def linear_unit_m(crs: pyproj.CRS) -> float:
     if not axes:
         raise GridError(f"{crs.name} names no axes, so its unit is unknown; reproject to a projected CRS")
     return float(axes[0].unit_conversion_factor)
+
+
+def angular_unit_deg(crs: pyproj.CRS) -> float:
+    """Size of one unit of a geographic CRS in degrees, 1 unless it counts in grads.
+
+    >>> round(angular_unit_deg(parse_crs("EPSG:4807")), 9)  # Paris, in grads: 400 to a circle
+    0.9
+    """
+    return math.degrees(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0

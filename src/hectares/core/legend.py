@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hectares.core.color_lookup import UNKNOWN, ColorLookup
+from hectares.core.colors import Color as Color
+from hectares.core.colors import default_color as default_color
+from hectares.core.colors import hex_color as hex_color
+from hectares.core.colors import parse_color as parse_color
 from hectares.errors import LegendError
 
 IGNORE = 255
@@ -19,18 +23,9 @@ MAP_NODATA = 255
 """Code of nodata in every class map that we write."""
 
 MAX_CLASSES = 254
-"""One index below IGNORE is kept free, to mark unknown colors while a label is read."""
-_UNKNOWN = 254
+"""The index 254 is kept free, to mark unknown colors while a label is read."""
 _TABLE_CODES = 2**16
 """Codes below this are looked up in a table."""
-
-Color = tuple[int, int, int]
-
-DEFAULT_COLORS: tuple[Color, ...] = (
-    (68, 119, 170), (102, 204, 238), (34, 136, 51), (204, 187, 68), (238, 102, 119), (170, 51, 119),
-    (136, 136, 136), (221, 170, 51), (0, 68, 136), (153, 153, 51), (136, 34, 85), (68, 170, 153),
-)  # fmt: skip
-"""For classes without a color: Paul Tol's qualitative schemes, told apart by color-blind readers too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +38,8 @@ class LandClass:
     color: Color
     source_code: int | None = None
     """The number in the label files of the source, where it could not be kept."""
+    merged: tuple[int, ...] = ()
+    """Further numbers in the label files that mean this class as well."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.code < IGNORE:
@@ -83,7 +80,8 @@ class Legend:
         if len(self.classes) > MAX_CLASSES:
             raise LegendError(f"a legend holds at most {MAX_CLASSES} classes, got {len(self.classes)}")
         _refuse_repeats("name", [c.name for c in self.classes])
-        _refuse_repeats("code", [*self.source_codes, *self._ignored_codes])
+        merged = [code for c in self.classes for code in c.merged]
+        _refuse_repeats("code", [*self.source_codes, *merged, *self._ignored_codes])
         _refuse_repeats("map code", [c.code for c in self.classes])
         _refuse_repeats("color", [*(c.color for c in self.classes), *self.ignore_colors])
         if self.color_coded and self.codes != tuple(range(1, len(self) + 1)):
@@ -111,6 +109,12 @@ class Legend:
         return tuple(c.code if c.source_code is None else c.source_code for c in self.classes)
 
     @property
+    def _known_codes(self) -> dict[int, int]:
+        """Index by code in the label files."""
+        merged = {code: i for i, c in enumerate(self.classes) for code in c.merged}
+        return dict(zip(self.source_codes, range(len(self)), strict=True)) | merged
+
+    @property
     def _ignored_codes(self) -> tuple[int, ...]:
         return self.also_ignore if self.nodata is None else (self.nodata, *self.also_ignore)
 
@@ -126,7 +130,7 @@ class Legend:
 
     def for_maps(self) -> Legend:
         """Give the legend of the class maps made with this one: same classes, nodata 255."""
-        classes = tuple(replace(c, source_code=None) for c in self.classes)
+        classes = tuple(replace(c, source_code=None, merged=()) for c in self.classes)
         return Legend(classes, nodata=MAP_NODATA)
 
     def encode(self, codes: NDArray[Any]) -> NDArray[np.uint8]:
@@ -135,8 +139,7 @@ class Legend:
         Whole-numbered floats are accepted. Raises LegendError for codes that are not in the legend.
         """
         whole = _whole_numbers(codes)
-        lookup = dict(zip(self.source_codes, range(len(self)), strict=True))
-        lookup |= dict.fromkeys(self._ignored_codes, IGNORE)
+        lookup = self._known_codes | dict.fromkeys(self._ignored_codes, IGNORE)
         near = {code: index for code, index in lookup.items() if 0 <= code < _TABLE_CODES}
         table = np.full(max(near, default=0) + 1, -1, np.int16)
         table[list(near)] = list(near.values())
@@ -155,7 +158,7 @@ class Legend:
         found, counts = np.unique(values, return_counts=True)
         most = np.argsort(-counts, kind="stable")[:10]
         listed = ", ".join(f"code {found[i]} ({counts[i]} px)" for i in most)
-        known = [f"{code} {name}" for code, name in zip(self.source_codes, self.names, strict=True)]
+        known = [f"{code} {self.names[index]}" for code, index in self._known_codes.items()]
         known += [] if self.nodata is None else [f"nodata {self.nodata}"]
         known += [f"ignore {code}" for code in self.also_ignore]
         verb = "is" if len(most) == 1 else "are"
@@ -172,14 +175,9 @@ class Legend:
         return table[indices]
 
     @cached_property
-    def _color_table(self) -> NDArray[np.uint8]:
-        """Index by packed color (2^24); `_UNKNOWN` where the legend has no such color."""
-        table = np.full(1 << 24, _UNKNOWN, np.uint8)
-        for index, land_class in enumerate(self.classes):
-            table[_pack(land_class.color)] = index
-        for color in self.ignore_colors:
-            table[_pack(color)] = IGNORE
-        return table
+    def _by_color(self) -> ColorLookup:
+        known = {c.color: index for index, c in enumerate(self.classes)}
+        return ColorLookup(known | dict.fromkeys(self.ignore_colors, IGNORE))
 
     def encode_colors(self, rgb: NDArray[np.uint8], *, nearest: int = 0) -> NDArray[np.uint8]:
         """Turn a color-coded label (3, H, W) into indices.
@@ -189,20 +187,20 @@ class Legend:
         """
         if rgb.dtype != np.uint8:
             raise LegendError(f"colors are {rgb.dtype}; a label by color has three bands of uint8")
-        indices = np.empty(rgb.shape[1:], np.uint8)
-        table = self._color_table
-        for start in range(0, rgb.shape[1], 64):  # blocks that stay in the processor's cache
-            r, g, b = (rgb[band, start : start + 64].astype(np.int32) for band in range(3))
-            indices[start : start + 64] = table[(r << 16) | (g << 8) | b]
-        unknown = indices == _UNKNOWN
-        if not unknown.any():
+        indices, all_known = self._by_color.indices(rgb)
+        if all_known:
             return indices
+        unknown = indices == UNKNOWN
         colors, inverse = np.unique(rgb[:, unknown].T, axis=0, return_inverse=True)
         best, distance = self._nearest_colors(colors)
         if distance.max() > nearest:
             raise LegendError(self._unknown_colors(colors, inverse.ravel(), distance, nearest, unknown))
         indices[unknown] = best[inverse.ravel()]
         return indices
+
+    def count_unknown(self, rgb: NDArray[np.uint8]) -> int:
+        """Count the pixels of a color-coded label (3, H, W) whose color is not exactly in the legend."""
+        return int((self._by_color.indices(rgb)[0] == UNKNOWN).sum())
 
     def _nearest_colors(self, colors: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         known = [c.color for c in self.classes] + list(self.ignore_colors)
@@ -238,6 +236,8 @@ class Legend:
                 entry["code"] = c.code
             if c.source_code is not None:
                 entry["source_code"] = c.source_code
+            if c.merged:
+                entry["merged"] = list(c.merged)
             classes.append(entry)
         return {
             "nodata": self.nodata,
@@ -273,9 +273,6 @@ class Legend:
         )
 
 
-_GOLDEN = 0.6180339887498949
-
-
 @dataclass(frozen=True, slots=True)
 class _SourceClass:
     """A class as the source numbers it, before the code is known to fit a map."""
@@ -285,26 +282,28 @@ class _SourceClass:
     color: Color
     map_code: int | None = None
     """The number in maps, where the source gives one beside its own."""
+    merged: tuple[int, ...] = ()
 
 
 def renumber(classes: Iterable[_SourceClass]) -> tuple[LandClass, ...]:
     """Keep codes of 0 to 254; if any lies outside, number all from 1 and keep the source's code beside it."""
     listed = list(classes)
     if any(c.map_code is not None for c in listed):
-        return tuple(
-            LandClass(c.code, c.name, c.color) if c.map_code is None else LandClass(c.map_code, c.name, c.color, c.code)
-            for c in listed
-        )
-    if all(0 <= c.code < IGNORE for c in listed):
-        return tuple(LandClass(c.code, c.name, c.color) for c in listed)
-    return tuple(LandClass(i, c.name, c.color, c.code) for i, c in enumerate(listed, start=1))
+        numbers = [(c.code, None) if c.map_code is None else (c.map_code, c.code) for c in listed]
+    elif all(0 <= c.code < IGNORE for c in listed):
+        numbers = [(c.code, None) for c in listed]
+    else:
+        numbers = [(i, c.code) for i, c in enumerate(listed, start=1)]
+    return tuple(
+        LandClass(code, c.name, c.color, source, c.merged) for c, (code, source) in zip(listed, numbers, strict=True)
+    )
 
 
 def _class_from_json(index: int, entry: object, spare: Iterator[Color]) -> _SourceClass:
     where = f"classes[{index}]"
     if not isinstance(entry, Mapping):
         raise LegendError(f"{where} is {entry!r}; expected {{code, name, color}}")
-    _refuse_unknown_keys(where, entry, {"code", "name", "color", "source_code"})
+    _refuse_unknown_keys(where, entry, {"code", "name", "color", "source_code", "merged"})
     name = entry.get("name", "")
     color = entry["color"] if "color" in entry else next(spare)
     if isinstance(name, bool):
@@ -314,59 +313,17 @@ def _class_from_json(index: int, entry: object, spare: Iterator[Color]) -> _Sour
     if color is None:
         raise LegendError(f"{where}.color is empty: in YAML a # begins a comment; put the color in quotes")
     code = _code(entry.get("code", index + 1), f"{where}.code")
+    merged = tuple(_code(m, f"{where}.merged[{i}]") for i, m in enumerate(entry.get("merged", ())))
     if "source_code" not in entry:
-        return _SourceClass(code, str(name).strip(), parse_color(color))
+        return _SourceClass(code, str(name).strip(), parse_color(color), merged=merged)
     source_code = _code(entry["source_code"], f"{where}.source_code")
-    return _SourceClass(source_code, str(name).strip(), parse_color(color), code)
+    return _SourceClass(source_code, str(name).strip(), parse_color(color), code, merged)
 
 
 def _code(value: object, where: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise LegendError(f"{where} is {value!r}; expected a whole number")
-
-
-def default_color(index: int) -> Color:
-    """Color of the class at an index when the legend gives none.
-
-    >>> default_color(0)
-    (68, 119, 170)
-    """
-    if index < len(DEFAULT_COLORS):
-        return DEFAULT_COLORS[index]
-    hue = index * _GOLDEN % 1  # steps of the golden ratio never come near an earlier hue soon
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.45 + 0.15 * (index % 3), 0.55 + 0.13 * (index % 4))
-    return round(255 * red), round(255 * green), round(255 * blue)
-
-
-def parse_color(value: object) -> Color:
-    """Read `#rrggbb` or `[r, g, b]`.
-
-    >>> parse_color("#3b6fb6"), parse_color([1, 2, 3])
-    ((59, 111, 182), (1, 2, 3))
-    """
-    if isinstance(value, str) and len(value) == 7 and value[0] == "#":
-        try:
-            red, green, blue = bytes.fromhex(value[1:])
-        except ValueError:
-            pass
-        else:
-            return red, green, blue
-    is_triple = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 3
-    if is_triple and all(isinstance(v, int) and 0 <= v <= 255 for v in value):  # type: ignore[attr-defined]
-        red, green, blue = value  # type: ignore[misc]
-        return red, green, blue
-    raise LegendError(f"{value!r} is no color; give '#rrggbb' or [r, g, b] with numbers 0 to 255")
-
-
-def hex_color(color: tuple[int, ...]) -> str:
-    """Write a color as `#rrggbb`."""
-    return "#" + bytes(int(v) for v in color).hex()
-
-
-def _pack(color: Color) -> int:
-    red, green, blue = color
-    return (red << 16) | (green << 8) | blue
 
 
 def _whole_numbers(codes: NDArray[Any]) -> NDArray[Any]:

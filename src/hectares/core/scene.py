@@ -28,6 +28,27 @@ class Chip:
             raise GridError(f"an image {self.image.shape} and a valid mask {self.valid.shape} do not fit")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledChip:
+    """Pixels cut from a scene with their label, as training takes them."""
+
+    image: NDArray[Any]
+    """(C, h, w) in the units of the raster; 0 where not valid."""
+    valid: NDArray[np.bool_]
+    """(h, w)."""
+    label: NDArray[np.uint8]
+    """(h, w) class indices, 255 = ignore; or one plane a class (K, h, w) of 0, 1 and 255."""
+
+
+class ChipReader(Protocol):
+    """Chips of one split by number."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, number: int, shift: tuple[float, float] | None = None) -> LabelledChip:
+        """Give a chip; with `shift` (two numbers of 0 to 1), from elsewhere in its room, if its pixels are at hand."""
+
+
 class RasterSource(Protocol):
     """Pixels that can be read by window. Reading is thread-safe and never resamples.
 

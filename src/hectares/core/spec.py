@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hectares.core.bands import BandStats
+from hectares.core.bands import BandPlan, BandStats
 from hectares.core.legend import Legend
+from hectares.core.scaling import Scaling
 from hectares.errors import ConfigError
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
@@ -29,14 +30,27 @@ class SegmenterSpec:
     """Metres per pixel of the training images, None if they had no georeference."""
     tile_px: int
     """Side of the squares the network was trained on."""
+    multilabel: bool = False
+    """True if each class is a question of its own, so that classes may overlap."""
     dtype: str = "uint8"
     """Type of the training pixels."""
+    scaling: str = "standard"
+    """How values in raster units become what the network sees; see `core.scaling`."""
+    depths: tuple[int | None, ...] = ()
+    """Bits that the values of each band use, None for floats."""
+    plan: BandPlan = field(default_factory=BandPlan)
+    """What the bands are made of: spectral indices, units, corrections."""
     footprint: tuple[Mapping[str, JSON], ...] = field(default=())
     """The scenes and windows seen in training, so that scores and samples can refuse them."""
 
     def __post_init__(self) -> None:
         if self.tile_px < 1:
             raise ConfigError(f"tile_px is {self.tile_px}; expected at least 1")
+
+    @property
+    def scaler(self) -> Scaling:
+        """What scales values, by the range of all training pixels."""
+        return Scaling.of(self.scaling, self.stats, self.depths)
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -49,6 +63,10 @@ class SegmenterSpec:
             "network": self.network,
             "options": dict(self.options),
             "stats": self.stats.to_json(),
+            "scaling": self.scaling,
+            "depths": list(self.depths),
+            "plan": self.plan.to_json(),
+            "multilabel": self.multilabel,
             "legend": self.legend.to_json(),
             "gsd_m": self.gsd_m,
             "tile_px": self.tile_px,
@@ -63,6 +81,10 @@ class SegmenterSpec:
             network=record["network"],
             options=record["options"],
             stats=BandStats.from_json(record["stats"]),
+            scaling=record["scaling"],
+            depths=tuple(record["depths"]),
+            plan=BandPlan.from_json(record["plan"]),
+            multilabel=record["multilabel"],
             legend=Legend.from_json(record["legend"]),
             gsd_m=record["gsd_m"],
             tile_px=record["tile_px"],

@@ -233,8 +233,8 @@ def chip_windows(shape: tuple[int, int], *, chip_px: int, stride_px: int, edge: 
 
 
 def _chip_starts(extent: int, chip: int, stride: int, edge: str) -> list[int]:
-    if edge not in {"pad", "shift", "drop"}:
-        raise ConfigError(f"edge {edge!r} is unknown; choose pad, shift or drop")
+    if edge not in {"pad", "shift", "drop", "mirror"}:
+        raise ConfigError(f"edge {edge!r} is unknown; choose pad, shift, drop or mirror")
     inside = list(range(0, extent - chip + 1, stride))
     covered = inside[-1] + chip if inside else 0
     if covered >= extent or edge == "drop":

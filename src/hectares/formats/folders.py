@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from hectares.config.source import SourceConfig
 from hectares.core.legend import Legend, hex_color
 from hectares.core.sampling import SPLITS
 from hectares.errors import CatalogError, InputError, LegendError
-from hectares.io.catalog import Catalog, CatalogScene, read_legend
+from hectares.formats.registry import Format
+from hectares.io.catalog import Catalog, CatalogScene, ImageFile, RasterLabel, read_legend
 from hectares.io.raster import open_raster
 from hectares.monitor import Monitor, Problem
 
@@ -30,7 +33,7 @@ _SPLIT_WORDS = {
 _SHOWN = 5
 
 
-def read_folders(source: Path, *, legend: Legend | None, allow_unmatched: bool, monitor: Monitor) -> Catalog:
+def read_folders(source: Path, layout: Format, config: SourceConfig, monitor: Monitor) -> Catalog:
     """Give the catalog of a folder or of a CSV manifest.
 
     Raises CatalogError naming images without a label and labels without an image, LegendError with the codes
@@ -39,17 +42,19 @@ def read_folders(source: Path, *, legend: Legend | None, allow_unmatched: bool, 
     if source.is_file() and source.suffix.lower() == ".csv":
         scenes, folder = _from_manifest(source), source.parent
     elif source.is_dir():
-        scenes, folder = _from_tree(source, allow_unmatched=allow_unmatched, monitor=monitor), source
+        scenes, folder = _from_tree(source, allow_unmatched=config.allow_unmatched, monitor=monitor), source
     else:
         raise CatalogError(f"{source}: is neither a folder nor a CSV manifest")
-    if legend is None:
-        legend = _legend_beside(folder)
+    legend = layout.legend if config.legend is None else read_legend(config.legend)
+    legend = legend or _legend_beside(folder)
     if legend is None:
         raise LegendError(
             f"{source}: has no legend; write one and give it with --legend FILE. "
-            f"{_values_found([s.label for s in scenes if s.label])}"
+            f"{_values_found([s.label.path for s in scenes if s.label])}"
         )
-    return Catalog(tuple(scenes), legend)
+    by = layout.choose_by(config)
+    labelled = (replace(s, label=RasterLabel(s.label.path, by)) if s.label else s for s in scenes)
+    return Catalog(tuple(labelled), legend, layout.choose_rules(config))
 
 
 def _from_tree(source: Path, *, allow_unmatched: bool, monitor: Monitor) -> list[CatalogScene]:
@@ -107,8 +112,8 @@ def _match(source: Path, images: Path, labels: Path, *, single: bool) -> tuple[l
         scenes.append(
             CatalogScene(
                 id="/".join(parts),
-                image=path,
-                label=label_files[name],
+                images=(ImageFile(path),),
+                label=RasterLabel(label_files[name]),
                 group="/".join(parts) if single or group == "." else group,
                 split=split,
             )
@@ -175,7 +180,13 @@ def _manifest_scene(path: Path, line: int, row: Mapping[str, str | None]) -> Cat
         raise CatalogError(f"{path}:{line}: split {split!r} is unknown; expected {', '.join(SPLITS)}")
     name = (row.get("id") or "").strip() or Path(image).with_suffix("").as_posix()
     group = (row.get("group") or "").strip() or name
-    return CatalogScene(name, path.parent / image, path.parent / label, group, _SPLIT_WORDS[split] if split else None)
+    return CatalogScene(
+        name,
+        (ImageFile(path.parent / image),),
+        RasterLabel(path.parent / label),
+        group,
+        _SPLIT_WORDS[split] if split else None,
+    )
 
 
 def _legend_beside(folder: Path) -> Legend | None:

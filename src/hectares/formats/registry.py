@@ -1,87 +1,165 @@
-"""Which layouts are known, and where their readers live."""
+"""Which layouts are known: each is described by a file in `known/` and read by the function named there.
+
+A package of somebody else adds one by an entry point of the group `hectares.formats` that gives a `Format`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from hectares.config.source import SourceConfig
 from hectares.core.legend import Legend
 from hectares.errors import ConfigError
-from hectares.io.catalog import Catalog
+from hectares.io.catalog import Catalog, LabelBy, LabelRules, read_legend
+from hectares.io.yaml import read_yaml
 from hectares.monitor import Monitor
+
+ENTRY_POINTS = "hectares.formats"
 
 
 class FormatReader(Protocol):
     """Reads a layout: what is where, not the pixels."""
 
-    def __call__(self, source: Path, *, legend: Legend | None, allow_unmatched: bool, monitor: Monitor) -> Catalog:
+    def __call__(self, source: Path, layout: Format, config: SourceConfig, monitor: Monitor) -> Catalog:
         """Give the catalog of a source. Raises CatalogError or LegendError saying what does not fit."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Format:
-    """A known data set layout."""
+    """A known data set layout, and what its files do not say themselves."""
 
     name: str
     summary: str
     detail: str
+    """Files, classes and peculiarities, for `hectares formats NAME`."""
     home: str
     """`module:function` of the reader, imported on first use."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Choices of --images with an explanation; the first is the default."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Choices of --labels with an explanation; the first is the default."""
+    bands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the bands of each choice of --images, in file order."""
+    depth: Mapping[str, int] = field(default_factory=dict)
+    """Bits used by each choice of --images, where these are not all of its type."""
+    folders: tuple[str, ...] = ()
+    """Folders that `init` makes for the user to fill."""
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Official splits: ids of scenes."""
+    gsd_m: float | None = None
+    """Metres per pixel, where the files do not say."""
+    crs: str | None = None
+    """CRS, where the files do not say."""
+    label_by: LabelBy = "auto"
+    legend: Legend | None = None
+    legends: Mapping[str, Legend] = field(default_factory=dict)
+    """Legends of those choices of --labels whose classes are not those of `legend`."""
+    rules: LabelRules = field(default_factory=LabelRules)
 
     def reader(self) -> FormatReader:
         """Import the reader."""
         module, function = self.home.split(":")
-        reader: Callable[..., Catalog] = getattr(import_module(module), function)
+        reader: FormatReader = getattr(import_module(module), function)
         return reader
 
+    def read(self, source: Path, config: SourceConfig, monitor: Monitor) -> Catalog:
+        """Give the catalog of a source, cut to `config.limit` scenes a split."""
+        return self.reader()(source, self, config, monitor).first(config.limit)
 
-FORMATS: dict[str, Format] = {
-    f.name: f
-    for f in (
-        Format(
-            "folders",
-            "folders of images beside folders of labels, or a CSV manifest",
-            """\
-Images and labels are paired by name, in any of these layouts, at any depth:
+    def choose_legend(self, config: SourceConfig) -> Legend:
+        """Give the legend asked for, else that of the layout. Raises ConfigError if there is none."""
+        if config.legend is not None:
+            return read_legend(config.legend)
+        if self.legends and (variant := self.legends.get(self.choose_labels(config))) is not None:
+            return variant
+        if self.legend is None:
+            raise ConfigError(f"the layout {self.name} has no classes of its own; give them with --legend FILE")
+        return self.legend
 
-  images/a.tif       labels/a.tif         also: img, image, sat   and   masks, label, mask, gt, ann
-  img_dir/train/a.png  ann_dir/train/a.png  (a folder train, val or test names the split)
-  train.txt val.txt test.txt beside images/: one image name a line
+    def choose_images(self, config: SourceConfig) -> tuple[str, ...]:
+        """Give the names of the images asked for, as the layout spells them; its first choice by default."""
+        return tuple(self._choice("images", name) for name in config.image_names) or tuple(self.images)[:1]
 
-or listed in a CSV with the columns image, label and optionally id, group, split; paths relative to the file.
+    def choose_labels(self, config: SourceConfig) -> str:
+        """Give the name of the labels asked for, as the layout spells it; its first choice by default."""
+        return next(iter(self.labels)) if config.labels is None else self._choice("labels", config.labels)
 
-Labels are read by code (one band), by color (three bands, or a palette when the legend gives no codes).
-The legend says what they mean (--legend FILE, or legend.json / legend.yaml in the source):
+    def choose_by(self, config: SourceConfig) -> LabelBy:
+        """Give how label rasters are coded: what is asked for, else what is usual in the layout."""
+        return self.label_by if config.label_by == "auto" else config.label_by
 
-  {"nodata": 0, "ignore": [254], "ignore_colors": ["#000000"],
-   "classes": [{"code": 1, "name": "water", "color": "#3b6fb6"}, {"code": 2, "name": "forest"}]}
+    def choose_rules(self, config: SourceConfig) -> LabelRules:
+        """Give the rules of the layout with what is asked for in their place."""
+        return replace(
+            self.rules,
+            nearest=config.nearest or self.rules.nearest,
+            erode_px=config.erode_px or self.rules.erode_px,
+            background=config.background or self.rules.background,
+            priority=config.priority_names or self.rules.priority,
+            multilabel=config.multilabel,
+            all_touched=config.all_touched,
+            skip_bad=config.skip_bad,
+        )
 
-Leave `code` out for labels that are coded by color.""",
-            "hectares.formats.folders:read_folders",
-        ),
-        Format(
-            "catalog",
-            "a catalog.json, as `hectares init` writes it",
-            """\
-A JSON file that lists scenes; paths are relative to it:
+    def _choice(self, option: str, wanted: str) -> str:
+        known: Mapping[str, str] = getattr(self, option)
+        for name in known:
+            if name.lower() == wanted.lower():
+                return name
+        raise ConfigError(
+            f"--{option} {wanted} is unknown in the layout {self.name}; known: {', '.join(known) or 'none'}"
+        )
 
-  {"legend": "legend.json",
-   "scenes": [{"id": "north", "image": "scenes/north.tif", "label": "labels/north.tif",
-               "group": "valley", "split": "train"}]}
 
-`label`, `group` and `split` may be left out. Scenes of one group never meet across a split.""",
-            "hectares.formats.catalog:read_source",
-        ),
-    )
-}
+@lru_cache(maxsize=1)
+def known_formats() -> Mapping[str, Format]:
+    """Give all layouts by name: ours, then those of other packages, which may not take a name of ours."""
+    folder = files("hectares.formats") / "known"
+    paths = sorted(Path(str(p)) for p in folder.iterdir() if p.name.endswith(".yaml"))
+    ours = {f.name: f for f in map(_read_format, paths)}
+    theirs = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda p: p.name):
+        found = point.load()
+        if isinstance(found, Format) and found.name not in ours:
+            theirs[found.name] = found
+    return ours | theirs
 
 
 def find_format(name: str) -> Format:
     """Give a format by name. Raises ConfigError listing the known ones."""
     try:
-        return FORMATS[name]
+        return known_formats()[name]
     except KeyError:
-        raise ConfigError(f"format {name!r} is unknown; known: {', '.join(FORMATS)}") from None
+        raise ConfigError(f"format {name!r} is unknown; known: {', '.join(known_formats())}") from None
+
+
+def _read_format(path: Path) -> Format:
+    """Read a file of `known/`; its keys are the fields of `Format`, with `reader` for its home."""
+    content: dict[str, Any] = read_yaml(path)
+    legend = content.pop("legend", None)
+    legends = {str(name): Legend.from_json(record) for name, record in content.pop("legends", {}).items()}
+    rules: dict[str, Any] = content.pop("rules", {})
+    if "priority" in rules:
+        rules["priority"] = tuple(rules["priority"])
+    return Format(
+        name=path.stem,
+        home=content.pop("reader"),
+        legend=None if legend is None else Legend.from_json(legend),
+        legends=legends,
+        rules=LabelRules(**rules),
+        bands=_tuples(content.pop("bands", {})),
+        splits=_tuples(content.pop("splits", {})),
+        folders=tuple(content.pop("folders", ())),
+        **content,
+    )
+
+
+def _tuples(lists: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {str(name): tuple(map(str, values)) for name, values in lists.items()}

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from hectares import __version__
 from hectares.errors import ArtefactError, InputError
 from hectares.io.outputs import staged_file
+from hectares.io.text import read_text
 
 SCHEMA = 1
 """Version of the layout of our artefacts; a newer one is refused, an older one stays readable."""
@@ -55,36 +56,29 @@ def plain(value: object) -> Any:  # JSON is what it is
     return value
 
 
-def read_json(path: Path) -> Any:  # JSON is what it is
-    """Read a JSON file strictly: a BOM is allowed, duplicate keys and NaN are not."""
+def read_json(path: Path, *, pack: Callable[[dict[str, Any]], Any] | None = None) -> Any:  # JSON is what it is
+    """Read a JSON file strictly: a BOM is allowed, duplicate keys and NaN are not.
+
+    `pack` makes every object smaller as soon as it is read, for files of millions of them.
+    """
+
+    def record(pairs: Sequence[tuple[str, Any]]) -> Any:
+        unique = _unique_keys(pairs)
+        return unique if pack is None else pack(unique)
+
     try:
-        _refuse_huge(path)
-        text = path.read_text(encoding="utf-8-sig")
-        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder; expected a JSON file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+        text = read_text(path, limit=_MAX_JSON_BYTES)
+        return json.loads(text, object_pairs_hook=record, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise InputError(f"{path}: is nested too deeply to be one of our files") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: is not valid JSON ({error.msg})") from error
     except _RefusedError as error:
         raise InputError(f"{path}: {error}") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except InputError:
         raise
     except ValueError as error:  # a number of thousands of digits
         raise InputError(f"{path}: holds a value that cannot be read ({error})") from error
-
-
-def _refuse_huge(path: Path) -> None:
-    size = path.stat().st_size
-    if size > _MAX_JSON_BYTES:
-        raise InputError(f"{path}: is {size / 2**20:.0f} MiB of JSON, more than {_MAX_JSON_BYTES / 2**20:.0f}")
 
 
 class _RefusedError(ValueError):
@@ -107,20 +101,12 @@ def _refuse_constant(name: str) -> None:
 def write_json(path: str | Path, content: object, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Write a JSON file, complete or not at all."""
     with staged_file(path, overwrite=overwrite, inputs=inputs) as work:
-        work.write_text(dump_json(content, indent=1) + "\n", encoding="utf-8")
+        save_json(work, content)
 
 
-def write_csv(
-    path: str | Path,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    overwrite: bool,
-    inputs: Iterable[Path] = (),
-) -> None:
-    """Write a CSV file, complete or not at all; None becomes an empty cell."""
-    with staged_file(path, overwrite=overwrite, inputs=inputs) as work:
-        save_csv(work, columns, rows)
+def save_json(path: Path, content: object) -> None:
+    """Write JSON into a work file."""
+    path.write_text(dump_json(content, indent=1) + "\n", encoding="utf-8")
 
 
 def save_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,120 +1,67 @@
-"""The chip store: pixels cut once, then read at the speed of memory.
+"""The chip store: chips cut once, read back in any order.
 
-A folder with one sub-folder a split, each with three NumPy files that are mapped into memory:
-
-    chips.json              what this is, from which scenes, bands, legend, statistics, SHA-256 of the files
-    index.csv               a line a chip: split, number, scene, window, group, labelled pixels
+    chips.json              what this is, from which scenes, bands, legend, statistics, hashes
+    index.csv               a line a chip: split, number, scene, window, room, group, labelled pixels, SHA-256
     catalog.json legend.json
-    train/images.npy        (N, C, h, w) in the type and units of the source
-    train/valid.npy         (N, h, w) uint8, 1 where observed
-    train/labels.npy        (N, h, w) uint8 class indices, 255 = ignore
+    train.pixels            the chips of a split, one after the other: image, valid mask, label
+    train.index.npy         (N, 4) uint64: where image, valid mask and label of a chip begin, and where it ends
+    train.classes.npy       (N, K) uint32: labelled pixels of each class
+
+An image is a frame of Blosc (zstd, bit-shuffled) or, in a store that is `raw`, its plain bytes; a valid mask is one
+bit a pixel, and nothing at all where everything is valid. Pixels have the type and the units of the source.
+A store of `scenes` has no pixels: windows are read from the scenes of its catalog when they are needed.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import hashlib
+import mmap
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Literal
 
 import numpy as np
+from numcodecs import Blosc
 from numpy.typing import NDArray
 
 from hectares.core.bands import BandStats
 from hectares.core.legend import Legend
-from hectares.core.scene import Chip
+from hectares.core.scaling import Scaling
+from hectares.core.scene import ChipReader, LabelledChip
 from hectares.core.window import Window
 from hectares.errors import ArtefactError
-from hectares.io.artefact import read_artefact
+from hectares.io.artefact import read_artefact, sha256_file
 
 KIND = "chips"
-INDEX_COLUMNS = ("split", "number", "scene", "row", "col", "height", "width", "group", "labelled_px")
+INDEX_COLUMNS = (
+    *("split", "number", "scene", "row", "col", "height", "width"),
+    *("room_row", "room_col", "room_height", "room_width", "group", "labelled_px", "sha256"),
+)
+Packing = Literal["compact", "raw", "scenes"]
+
+_IMAGE = Blosc("zstd", clevel=1, shuffle=Blosc.BITSHUFFLE)
+_LABEL = Blosc("zstd", clevel=1, shuffle=Blosc.NOSHUFFLE)
+"""Measured on real scenes (docs/decisions/013): bits pack best in images of more than 8 bits, bytes in labels."""
 
 
-class ArrayAppender:
-    """Writes an .npy file item by item; the number of items is known at the end.
+@dataclass(frozen=True, slots=True)
+class ChipShape:
+    """What the frames of a store hold."""
 
-    The header of the format reserves room for the first axis to grow, so that it can be rewritten in place.
-    """
+    image: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    label: tuple[int, ...]
+    packing: Packing
 
-    def __init__(self, path: Path, item_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self._shape = item_shape
-        self._dtype = dtype
-        self._count = 0
-        self._file: BinaryIO = path.open("wb")
-        self._write_header()
-
-    def _write_header(self) -> None:
-        header: dict[str, Any] = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
-            "fortran_order": False,
-            "shape": (self._count, *self._shape),
-        }
-        np.lib.format.write_array_header_1_0(self._file, header)
-
-    def append(self, item: NDArray[Any]) -> None:
-        """Add one item."""
-        assert item.shape == self._shape
-        self._file.write(np.ascontiguousarray(item, self._dtype).tobytes())
-        self._count += 1
-
-    def close(self) -> None:
-        """Write the final number of items and close."""
-        self._file.seek(0)
-        self._write_header()
-        self._file.close()
+    @property
+    def square(self) -> tuple[int, int]:
+        """Height and width of a chip."""
+        return self.image[1:]
 
 
-class ChipWriter:
-    """Fills the folder of one split."""
-
-    def __init__(self, folder: Path, *, bands: int, chip_px: int, dtype: np.dtype[Any]) -> None:
-        folder.mkdir()
-        square = (chip_px, chip_px)
-        self._images = ArrayAppender(folder / "images.npy", (bands, *square), dtype)
-        self._valid = ArrayAppender(folder / "valid.npy", square, np.dtype(np.uint8))
-        self._labels = ArrayAppender(folder / "labels.npy", square, np.dtype(np.uint8))
-        self.count = 0
-
-    def append(self, chip: Chip, label: NDArray[np.uint8]) -> None:
-        """Add a chip and its label."""
-        self._images.append(chip.image)
-        self._valid.append(chip.valid)
-        self._labels.append(label)
-        self.count += 1
-
-    def close(self) -> None:
-        """Finish the files."""
-        for array in (self._images, self._valid, self._labels):
-            array.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-@dataclass(frozen=True, eq=False)
-class ChipArrays:
-    """The chips of one split, mapped from disk."""
-
-    images: NDArray[Any]
-    """(N, C, h, w)."""
-    valid: NDArray[np.uint8]
-    """(N, h, w), 1 where observed."""
-    labels: NDArray[np.uint8]
-    """(N, h, w) class indices, 255 = ignore."""
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChipRecord:
     """One line of the index."""
 
@@ -124,22 +71,91 @@ class ChipRecord:
     window: Window
     group: str
     labelled_px: int
+    room: Window
+    """Where a window of this split may be moved to without touching another split."""
+    sha256: str = ""
+    """Of the decoded pixels."""
 
     @property
     def row(self) -> tuple[object, ...]:
         """The cells of the line."""
-        w = self.window
-        return (
-            self.split,
-            self.number,
-            self.scene,
-            w.row,
-            w.col,
-            w.height,
-            w.width,
-            self.group,
-            self.labelled_px,
-        )
+        w, r = self.window, self.room
+        places = (w.row, w.col, w.height, w.width, r.row, r.col, r.height, r.width)
+        return (self.split, self.number, self.scene, *places, self.group, self.labelled_px, self.sha256)
+
+
+# --- Frames -----------------------------------------------------------------------------------------------
+
+
+def pack(chip: LabelledChip, shape: ChipShape) -> tuple[bytes, bytes, bytes]:
+    """Give the frames of image, valid mask and label."""
+    assert chip.image.shape == shape.image
+    assert chip.label.shape == shape.label
+    image = np.ascontiguousarray(chip.image, shape.dtype)
+    valid = b"" if chip.valid.all() else np.packbits(chip.valid).tobytes()
+    return (
+        image.tobytes() if shape.packing == "raw" else bytes(_IMAGE.encode(image)),
+        valid,
+        bytes(_LABEL.encode(np.ascontiguousarray(chip.label, np.uint8))),
+    )
+
+
+def unpack(frames: tuple[memoryview, memoryview, memoryview], shape: ChipShape) -> LabelledChip:
+    """Give the chip of three frames. Raises ValueError or RuntimeError if they are damaged."""
+    image_frame, valid_frame, label_frame = frames
+    if shape.packing == "raw":
+        image = np.frombuffer(image_frame, shape.dtype).reshape(shape.image)
+    else:
+        image = np.empty(shape.image, shape.dtype)
+        _IMAGE.decode(image_frame, image)
+    if len(valid_frame) == 0:
+        valid = np.ones(shape.square, np.bool_)
+    else:
+        bits = np.unpackbits(np.frombuffer(valid_frame, np.uint8), count=shape.square[0] * shape.square[1])
+        valid = bits.reshape(shape.square).view(np.bool_)
+    label = np.empty(shape.label, np.uint8)
+    _LABEL.decode(label_frame, label)
+    return LabelledChip(image, valid, label)
+
+
+def hash_chip(chip: LabelledChip) -> str:
+    """Give the SHA-256 of the decoded pixels, whatever the packing."""
+    digest = hashlib.sha256(np.ascontiguousarray(chip.image).data)
+    digest.update(np.packbits(chip.valid).data)
+    digest.update(np.ascontiguousarray(chip.label).data)
+    return digest.hexdigest()
+
+
+class StoredChips:
+    """The chips of one split in their file, mapped into memory."""
+
+    def __init__(self, folder: Path, split: str, shape: ChipShape) -> None:
+        self.path = folder / f"{split}.pixels"
+        self._shape = shape
+        try:
+            self._places = np.load(folder / f"{split}.index.npy", mmap_mode="r", allow_pickle=False)
+            with self.path.open("rb") as file:
+                self._map = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError) as error:
+            raise ArtefactError(f"{self.path}: cannot be read ({error}); prepare the chips again") from error
+        if self._places.ndim != 2 or (len(self._places) and int(self._places[-1, 3]) != len(self._map)):
+            raise ArtefactError(f"{self.path}: does not fit its index; prepare the chips again")
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def read(self, number: int, shift: tuple[float, float] | None = None) -> LabelledChip:
+        """Give a chip; stored pixels stay where they are, so `shift` changes nothing."""
+        del shift
+        image, valid, label, end = (int(v) for v in self._places[number])
+        frames = (self._map[image:valid], self._map[valid:label], self._map[label:end])
+        try:
+            return unpack(frames, self._shape)
+        except (ValueError, RuntimeError) as error:
+            raise ArtefactError(f"{self.path}: chip {number} is damaged ({error}); prepare the chips again") from error
+
+
+# --- Store ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -158,7 +174,7 @@ class ChipStore:
 
     @property
     def gsd_m(self) -> float | None:
-        """Metres per pixel, None without georeference."""
+        """Metres per pixel, None if unknown."""
         gsd = self.content["gsd_m"]
         return None if gsd is None else float(gsd)
 
@@ -168,43 +184,113 @@ class ChipStore:
         return dict(self.content["counts"])
 
     @property
+    def scaling(self) -> Scaling:
+        """How values become what a network sees; by the range of all training pixels, if not of each scene."""
+        return Scaling.of(self.content["scaling"], self.stats, self.content["depths"])
+
+    def scaling_of(self, scene: str) -> Scaling:
+        """Give the scaling of one scene, which differs from the others if scenes are scaled each by itself."""
+        ranges = self.content["scene_ranges"].get(scene)
+        return self.scaling if ranges is None else self.scaling.for_scene(*ranges)
+
+    @property
+    def multilabel(self) -> bool:
+        """True if labels are one plane a class."""
+        return bool(self.content["multilabel"])
+
+    @property
+    def packing(self) -> Packing:
+        """How pixels are kept."""
+        packing: Packing = self.content["packing"]
+        return packing
+
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 over the hashes of all pixel files."""
+        """SHA-256 over the hashes of all chips."""
         return str(self.content["fingerprint"])
 
-    def arrays(self, split: str) -> ChipArrays:
-        """Map the chips of a split into memory. Raises ArtefactError if it has none."""
+    @property
+    def shape(self) -> ChipShape:
+        """What the frames hold."""
+        square = (self.chip_px, self.chip_px)
+        label = (len(self.legend), *square) if self.multilabel else square
+        dtype = np.dtype(str(self.content["dtype"]))
+        return ChipShape((len(self.stats.names), *square), dtype, label, self.packing)
+
+    def chips(self, split: str) -> ChipReader:
+        """Open the chips of a split. Raises ArtefactError if it has none."""
         if not self.counts.get(split):
             filled = ", ".join(f"{name} {n}" for name, n in self.counts.items() if n)
             raise ArtefactError(f"{self.folder}: has no chips in the split {split!r}; it has {filled}")
-        folder = self.folder / split
-        images, valid, labels = (
-            np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("images", "valid", "labels")
-        )
-        return ChipArrays(images, valid, labels)
+        if self.packing == "scenes":
+            from hectares.io.scene_chips import SceneChips
+
+            return SceneChips(self.folder, self.content, self.records(split))
+        return StoredChips(self.folder, split, self.shape)
+
+    def class_counts(self, split: str) -> NDArray[np.uint32]:
+        """Give the labelled pixels of each class in each chip, (N, K)."""
+        counts: NDArray[np.uint32] = np.load(self.folder / f"{split}.classes.npy", allow_pickle=False)
+        return counts
 
     def records(self, split: str) -> list[ChipRecord]:
-        """Read the lines of the index of a split, in the order of the arrays."""
-        with (self.folder / "index.csv").open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["split"] == split]
-        return [
-            ChipRecord(
-                row["split"],
-                int(row["number"]),
-                row["scene"],
-                Window(*(int(row[k]) for k in ("row", "col", "height", "width"))),
-                row["group"],
-                int(row["labelled_px"]),
-            )
-            for row in rows
-        ]
+        """Read the lines of the index of a split, in the order of the chips."""
+        return [r for r in read_index(self.folder / "index.csv") if r.split == split]
+
+    def verify(self) -> Iterator[tuple[str, str]]:
+        """Compare everything with its hash; yields (file and place, what is wrong)."""
+        for name, digest in self.content["files"].items():
+            path = self.folder / name
+            if not path.is_file():
+                yield name, "is missing"
+            elif sha256_file(path) != digest:
+                yield name, "is damaged: its SHA-256 differs from chips.json"
+
+
+def read_index(path: Path) -> Iterator[ChipRecord]:
+    """Read the lines of `index.csv`. Raises ArtefactError naming a line that is not one of ours."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for line, row in enumerate(csv.DictReader(file), start=2):
+                try:
+                    yield parse_record(row)
+                except (KeyError, TypeError, ValueError) as error:
+                    raise ArtefactError(f"{path}:{line}: is damaged ({error}); prepare the chips again") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtefactError(f"{path}: cannot be read ({error}); prepare the chips again") from error
+
+
+def parse_record(row: Mapping[str, str]) -> ChipRecord:
+    """Read the cells of a line. Raises KeyError, TypeError or ValueError if it is not one of ours."""
+    window, room = (
+        Window(*(int(row[f"{prefix}{k}"]) for k in ("row", "col", "height", "width"))) for prefix in ("", "room_")
+    )
+    labelled = int(row["labelled_px"])
+    scene, group = (row[k].removeprefix("'") if row[k][1:2] in set("=+-@") else row[k] for k in ("scene", "group"))
+    return ChipRecord(row["split"], int(row["number"]), scene, window, group, labelled, room, row["sha256"])
 
 
 def open_chips(folder: Path) -> ChipStore:
-    """Open a folder written by `prepare`. Raises ArtefactError if it is none."""
+    """Open a folder written by `prepare`. Raises ArtefactError if it is none, or its small files were changed."""
     manifest = folder / "chips.json"
     if not manifest.is_file():
         raise ArtefactError(f"{folder}: has no chips.json; make one with `hectares prepare`")
     content = read_artefact(manifest, KIND)
-    legend = Legend.from_json(content["legend"])
-    return ChipStore(folder, content, legend, BandStats.from_json(content["stats"]))
+    try:
+        legend = Legend.from_json(content["legend"])
+        store = ChipStore(folder, content, legend, BandStats.from_json(content["stats"]))
+        _ = store.shape, store.counts, store.fingerprint  # makes a damaged record speak up here
+        files: Mapping[str, str] = content["files"]
+        small = {n: files[n] for n in files if not n.endswith(".pixels")}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtefactError(f"{manifest}: is damaged ({error!r}); prepare the chips again") from error
+    _refuse_changed(folder, small.items())
+    return store
+
+
+def _refuse_changed(folder: Path, files: Iterable[tuple[str, str]]) -> None:
+    for name, digest in files:
+        path = folder / name
+        if not path.is_file() or sha256_file(path) != digest:
+            what = "is missing" if not path.is_file() else "was changed or damaged"
+            raise ArtefactError(f"{path}: {what}; prepare the chips again")

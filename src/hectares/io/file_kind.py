@@ -6,32 +6,32 @@ import re
 import stat
 from pathlib import Path
 
-from hectares.errors import RasterError
+from hectares.errors import InputError, RasterError
 
 _DRIVERS = {
     b"II*\x00": "GTiff", b"MM\x00*": "GTiff", b"II+\x00": "GTiff", b"MM\x00+": "GTiff",
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG",
     b"\x00\x00\x00\x0cjP  ": "JP2OpenJPEG", b"\xff\x4f\xff\x51": "JP2OpenJPEG",
 }  # fmt: skip
-_NOT_A_PATH = re.compile(r"/vsi|<|[a-z+]+://|[A-Z][A-Z0-9_]+:", re.ASCII)
+_NOT_A_PATH = re.compile(r"/vsi|<|[a-z0-9+]{2,}:/|[A-Z][A-Z0-9_]+:", re.ASCII)
 """What GDAL would take for something else than a file: a URL, a virtual file, inline XML, DRIVER:name."""
 
 
-def local_file(path: str | Path) -> Path:
-    """Give the path of a regular local file, or raise RasterError saying what it is instead."""
+def local_file(path: str | Path, *, expected: str = "an image file", refusal: type[InputError] = RasterError) -> Path:
+    """Give the path of a regular local file, or raise RasterError (or another) saying what it is instead."""
     text = str(path)
     if _NOT_A_PATH.match(text) and not Path(text).exists():
-        raise RasterError(f"{text[:120]}: only local files are read; download it first")
+        raise refusal(f"{text[:120]}: only local files are read; download it first")
     path = Path(path)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        raise RasterError(f"{path}: there is no such file") from None
+        raise refusal(f"{path}: there is no such file") from None
     except OSError as error:
-        raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
+        raise refusal(f"{path}: cannot be read ({error.strerror})") from error
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise RasterError(f"{path}: is {kind}; expected an image file")
+        raise refusal(f"{path}: is {kind}; expected {expected}")
     return path
 
 
@@ -45,19 +45,21 @@ def sniff(path: Path) -> str:
     for magic, driver in _DRIVERS.items():
         if head.startswith(magic):
             return driver
-    raise RasterError(f"{path}: {_impostor(head)}; expected a GeoTIFF, JPEG 2000, PNG or JPEG")
+    raise RasterError(f"{path}: {impostor(head)}; expected a GeoTIFF, JPEG 2000, PNG or JPEG")
 
 
-def _impostor(head: bytes) -> str:
+def impostor(head: bytes, noun: str = "image") -> str:
+    """Say what a file that begins with these bytes is, instead of an image (or something else)."""
     text = head.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     if not head:
         return "is empty (0 bytes): a download or copy that did not finish"
     if text.startswith(b"version https://git-lfs"):
-        return "is a git-lfs pointer, not the image itself: run `git lfs pull`"
+        return f"is a git-lfs pointer, not the {noun} itself: run `git lfs pull`"
     if text.startswith((b"<!doctype html", b"<html")):
         return "is a web page, probably the error page of a failed download"
     if b"<vrtdataset" in text:
         return "is a VRT, which refers to other files: write it out with `gdal_translate` first"
     if not head.strip(b"\x00"):
         return "holds only zeros: a download that was reserved but never written"
-    return f"is not an image (it starts with {head[:8]!r})"
+    article = "an" if noun[0] in "aeiou" else "a"
+    return f"is not {article} {noun} (it starts with {head[:8]!r})"

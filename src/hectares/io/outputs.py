@@ -10,10 +10,10 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from hectares.errors import ArtefactError, ResourceError
+from hectares.errors import ArtefactError, ConfigError, InputError, ResourceError
 
 PREFIX = ".hectares-"
 """Work files and folders start with this; whatever is found under it may be deleted when no run goes on."""
@@ -59,6 +59,28 @@ def staged_file(target: str | Path, *, overwrite: bool, inputs: Iterable[Path] =
 
 
 @contextlib.contextmanager
+def staged_files(targets: Sequence[Path], *, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[list[Path]]:
+    """Yield paths to write the files of one result to; they take their final names one right after the other."""
+    inputs = list(inputs)
+    for target in targets:
+        if target.is_dir():
+            raise ArtefactError(f"{target}: is a folder; expected the name of a file")
+        check_target(target, overwrite=overwrite, inputs=inputs)
+    works = [t.parent / f"{PREFIX}{os.getpid()}-{t.name}" for t in targets]
+    try:
+        with disk_errors(targets[0]):
+            yield works
+            for work in works:
+                _flush(work)
+            for work, target in zip(works, targets, strict=True):
+                work.replace(target)
+            _flush(targets[0].parent)
+    finally:
+        for work in works:
+            work.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def staged_folder(
     target: str | Path, *, overwrite: bool, inputs: Iterable[Path] = (), ours: str | None = None
 ) -> Iterator[Path]:
@@ -66,7 +88,45 @@ def staged_folder(
 
     A folder that lacks the file `ours` is not replaced even with `overwrite`: it may be anything.
     """
-    target = resolve(target)
+    target = _check_folder(resolve(target), overwrite=overwrite, inputs=inputs, ours=ours)
+    work = work_path(target)
+    with exclusive(target), disk_errors(target):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            yield work
+            _finish_folder(work, target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def resumable_folder(
+    target: str | Path, head: str, *, overwrite: bool, inputs: Iterable[Path] = (), ours: str | None = None
+) -> Iterator[Path]:
+    """Yield a folder to fill, with what an earlier run with the same `head` had done when it was stopped.
+
+    A run that was stopped or killed leaves its work; one that failed over its input does not, and neither does
+    one with another head: half a result of other work is worth nothing.
+    """
+    target = _check_folder(resolve(target), overwrite=overwrite, inputs=inputs, ours=ours)
+    work = work_path(target)
+    mark = work / ".head"
+    with exclusive(target), disk_errors(target):
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != head:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            mark.write_text(head, encoding="utf-8")
+        try:
+            yield work
+            mark.unlink()
+            _finish_folder(work, target)
+        except (InputError, ConfigError):
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+
+
+def _check_folder(target: Path, *, overwrite: bool, inputs: Iterable[Path], ours: str | None) -> Path:
     restore(target)
     if target.is_dir() and not any(target.iterdir()):
         target.rmdir()  # an empty folder made by hand is in nobody's way
@@ -75,18 +135,14 @@ def staged_folder(
         raise ArtefactError(f"{target}: is a file; expected the name of a folder")
     if target.exists() and ours is not None and not (target / ours).is_file():
         raise ArtefactError(f"{target}: has no {ours}, so --overwrite does not delete it; choose another folder")
-    work = work_path(target)
-    with exclusive(target), disk_errors(target):
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        try:
-            yield work
-            for path in sorted(work.rglob("*")):
-                if path.is_file():
-                    _flush(path)
-            replace_folder(work, target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def _finish_folder(work: Path, target: Path) -> None:
+    for path in sorted(work.rglob("*")):
+        if path.is_file():
+            _flush(path)
+    replace_folder(work, target)
 
 
 @contextlib.contextmanager

@@ -10,30 +10,26 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.windows import Window as RioWindow
 
 from hectares.core.bands import choose_bands
-from hectares.core.grid import Grid
 from hectares.core.scene import Chip, place
 from hectares.core.window import Window
 from hectares.errors import BandError, InputError, RasterError
 from hectares.io.file_kind import local_file, sniff
-
-MAX_PIXELS = 10**11
-MAX_BANDS = 1000
-MAX_BLOCK_BYTES = 2**29
-"""A block is decoded whole, whatever the window: one strip of a gigabyte would break the promise of bounded memory."""
+from hectares.io.raster_header import MAX_PIXELS as MAX_PIXELS
+from hectares.io.raster_header import RasterFacts as RasterFacts
+from hectares.io.raster_header import channels_of, check_header, palette_of, read_facts
+from hectares.io.tiff_pages import open_pages
 
 _GDAL_OPTIONS = {
     "GDAL_CACHEMAX": 256,  # MiB of decoded blocks; the default grows with the machine, not with the work
@@ -43,35 +39,8 @@ _GDAL_OPTIONS = {
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # a cut JPEG is an error, not gray
 }
 _open_lock = threading.Lock()  # warnings.catch_warnings is not thread-safe
-
-COLOR_NAMES = {
-    ColorInterp.red: "red",
-    ColorInterp.green: "green",
-    ColorInterp.blue: "blue",
-    ColorInterp.gray: "gray",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RasterFacts:
-    """What the header of a raster says."""
-
-    path: Path
-    driver: str
-    grid: Grid
-    bands: tuple[str, ...]
-    """Names of the bands that carry measurements (alpha is not one; a palette is red, green, blue)."""
-    dtype: str
-    nodata: float | None
-    has_alpha: bool
-    has_mask: bool
-    has_palette: bool
-    is_tiled: bool
-    block_shape: tuple[int, int]
-    overviews: int
-    scales: tuple[float, ...]
-    offsets: tuple[float, ...]
-    tags: dict[str, str]
+_SEQUENTIAL = {"JPEG", "PNG", "JP2OpenJPEG"}
+"""Decoded from top to bottom: what comes after the first damage is lost."""
 
 
 def open_raster(
@@ -81,22 +50,32 @@ def open_raster(
     names: Sequence[str] | None = None,
     expand_palette: bool = True,
     use_nodata: bool = True,
+    scaled: bool = True,
     tolerate_damage: bool = False,
+    crs: str | None = None,
 ) -> RasterFile:
     """Open a raster for reading by window; see `RasterFile` for what is promised.
 
     `bands` are 1-based numbers or names, in the wanted order; `names` replace those in the file.
     `expand_palette` turns a palette into colors (labels by code want the numbers instead).
     `use_nodata` False reads nodata as a value like any other (labels: the legend knows better).
+    `scaled` applies the scale and offset that the file declares, which gives float32; without, stored values.
     With `tolerate_damage`, blocks that cannot be decoded are not valid and listed in `RasterFile.damage`;
-    without, they raise.
+    without, they raise. Of a JPEG, PNG or JPEG 2000, all that follows the first damage counts as such a block.
+    `crs` is that of a raster that has a place but names no CRS: its own transform, or a world file beside it.
 
     Raises RasterError for what is no raster, BandError for bands that are not there.
     """
     path = local_file(path)
     driver = sniff(path)
     raster = RasterFile(
-        path, driver, expand_palette=expand_palette, use_nodata=use_nodata, tolerate_damage=tolerate_damage
+        path,
+        driver,
+        expand_palette=expand_palette,
+        use_nodata=use_nodata,
+        scaled=scaled,
+        tolerate_damage=tolerate_damage,
+        crs=crs,
     )
     try:
         if names is not None:
@@ -120,7 +99,15 @@ class RasterFile:
     """
 
     def __init__(
-        self, path: Path, driver: str, *, expand_palette: bool, use_nodata: bool, tolerate_damage: bool
+        self,
+        path: Path,
+        driver: str,
+        *,
+        expand_palette: bool,
+        use_nodata: bool,
+        scaled: bool,
+        tolerate_damage: bool,
+        crs: str | None = None,
     ) -> None:
         self.path = path
         self._driver = driver
@@ -129,13 +116,20 @@ class RasterFile:
         self._local = threading.local()
         self._handles: list[rasterio.DatasetReader] = []
         self._damage: list[Window] = []
+        self._search = threading.Lock()
+        self._readable_rows: int | None = None  # of a file that is decoded from top to bottom, once it has failed
         with rasterio.Env(**_GDAL_OPTIONS):
             dataset = self._dataset()
-            _check_header(path, dataset)
-            self._palette = _palette(dataset) if expand_palette else None
-            self.facts = _facts(path, driver, dataset, self._palette is not None)
-            self._channels = _channels(dataset)
+            try:
+                check_header(path, dataset)
+                self._palette = palette_of(dataset) if expand_palette else None
+                self.facts = read_facts(path, driver, dataset, has_palette=self._palette is not None, crs=crs)
+            except InputError:
+                self.close()
+                raise
+            self._channels = channels_of(dataset)
             self._alpha = next((n for n in dataset.indexes if n not in self._channels), None)
+        self._scaled = scaled and self.facts.is_scaled and self._palette is None
         self.grid = self.facts.grid
         self.bands = self.facts.bands
         self._selected = tuple(range(len(self.bands)))
@@ -160,7 +154,7 @@ class RasterFile:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values."""
-        return np.dtype(self.facts.dtype)
+        return np.dtype(np.float32) if self._scaled else np.dtype(self.facts.dtype)
 
     @property
     def damage(self) -> tuple[Window, ...]:
@@ -173,9 +167,12 @@ class RasterFile:
         if not inside.pixels:
             return Chip(np.zeros((len(self._selected), *window.shape), self.dtype), np.zeros(window.shape, np.bool_))
         with rasterio.Env(**_GDAL_OPTIONS):
+            if self._readable_rows is not None and inside.row_end > self._readable_rows:
+                return place(self._read_around_damage(inside), inside, window)
             try:
                 chip = self._read_inside(inside)
             except RasterioError as error:
+                self._drop_handle()
                 if not self._tolerate_damage:
                     raise RasterError(
                         f"{self.path}: pixels at row {inside.row}, col {inside.col} "
@@ -201,17 +198,35 @@ class RasterFile:
         self.close()
 
     def _dataset(self) -> rasterio.DatasetReader:
+        """Give the handle of this thread, or what stands in for one if the bands are pages."""
         handle = getattr(self._local, "handle", None)
         if handle is None:
-            with _open_lock, warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # we say so ourselves, where it matters
+            handle = self._open(str(self.path))
+            if handle.subdatasets:
                 try:
-                    handle = rasterio.open(self.path, driver=self._driver)
-                except RasterioIOError as error:
-                    raise RasterError(f"{self.path}: cannot be opened as {self._driver} ({error})") from error
+                    handle = open_pages(self.path, handle, self._open)
+                except InputError:
+                    handle.close()
+                    raise
             self._local.handle = handle
             self._handles.append(handle)
         return handle
+
+    def _open(self, name: str) -> rasterio.DatasetReader:
+        with _open_lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # we say so ourselves, where it matters
+            try:
+                return rasterio.open(name, driver=self._driver)
+            except RasterioIOError as error:
+                raise RasterError(f"{self.path}: cannot be opened as {self._driver} ({error})") from error
+
+    def _drop_handle(self) -> None:
+        """Let go of a handle that has failed: a JPEG gives gray from then on, without an error."""
+        handle = getattr(self._local, "handle", None)
+        if handle is not None:
+            self._local.handle = None
+            self._handles.remove(handle)
+            handle.close()
 
     def _read_inside(self, window: Window) -> Chip:
         dataset = self._dataset()
@@ -223,9 +238,18 @@ class RasterFile:
         else:
             image = raw = dataset.read([self._channels[i] for i in self._selected], window=area)
         valid = self._valid(dataset, area, raw)
+        if self._scaled:
+            image = self._to_units(image)
         if not valid.all():
             image = np.where(valid, image, np.zeros((), image.dtype))
         return Chip(image, valid)
+
+    def _to_units(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Turn stored values into the units that the file declares: value x scale + offset."""
+        scales = np.array([self.facts.scales[i] for i in self._selected])[:, None, None]
+        offsets = np.array([self.facts.offsets[i] for i in self._selected])[:, None, None]
+        units: NDArray[np.float32] = (image * scales + offsets).astype(np.float32)
+        return units
 
     def _valid(self, dataset: rasterio.DatasetReader, area: RioWindow, raw: NDArray[Any]) -> NDArray[np.bool_]:
         valid = np.ones(raw.shape[1:], np.bool_)
@@ -259,13 +283,17 @@ class RasterFile:
         image = np.zeros((len(self._selected), *window.shape), self.dtype)
         valid = np.zeros(window.shape, np.bool_)
         height, width = self.facts.block_shape
-        for row in range(window.row // height * height, window.row_end, height):
+        readable = self._find_readable_rows() if self._driver in _SEQUENTIAL else self.grid.shape[0]
+        if window.row_end > readable:
+            self._damage.append(Window(readable, 0, self.grid.shape[0] - readable, self.grid.shape[1]))
+        for row in range(window.row // height * height, min(window.row_end, readable), height):
             for col in range(window.col // width * width, window.col_end, width):
                 block = Window(row, col, height, width)
                 part = block & window
                 try:
                     chip = self._read_inside(part)
                 except RasterioError:
+                    self._drop_handle()
                     self._damage.append(block & self.grid.window)
                     continue
                 target = part.within(window).slices
@@ -273,75 +301,19 @@ class RasterFile:
                 valid[target] = chip.valid
         return Chip(image, valid)
 
-
-def _check_header(path: Path, dataset: rasterio.DatasetReader) -> None:
-    if dataset.subdatasets:
-        raise RasterError(f"{path}: holds {len(dataset.subdatasets)} pages; write the wanted one to a file of its own")
-    if dataset.count == 0:
-        raise RasterError(f"{path}: has no bands")
-    if dataset.width * dataset.height > MAX_PIXELS:
-        raise RasterError(
-            f"{path}: claims {dataset.width} x {dataset.height} px, more than {MAX_PIXELS:.0e}; crop it first"
-        )
-    if dataset.count > MAX_BANDS:
-        raise RasterError(f"{path}: claims {dataset.count} bands, more than {MAX_BANDS}; select bands first")
-    if len(set(dataset.dtypes)) > 1 or np.dtype(dataset.dtypes[0]).kind not in "uif":
-        raise RasterError(f"{path}: has values of type {', '.join(set(dataset.dtypes))}; expected one real type")
-    height, width = dataset.block_shapes[0]
-    block_bytes = height * width * np.dtype(dataset.dtypes[0]).itemsize
-    if block_bytes > MAX_BLOCK_BYTES:
-        raise RasterError(
-            f"{path}: is stored in blocks of {height} x {width} px ({block_bytes / 2**20:.0f} MiB each); "
-            "convert it to a tiled file: gdal_translate -of COG"
-        )
-
-
-def _facts(path: Path, driver: str, dataset: rasterio.DatasetReader, has_palette: bool) -> RasterFacts:
-    flags = dataset.mask_flag_enums[0]
-    crs = dataset.crs.to_wkt() if dataset.crs else None
-    block_height, block_width = dataset.block_shapes[0]
-    return RasterFacts(
-        path=path,
-        driver=driver,
-        grid=Grid(crs, Affine(*dataset.transform[:6]), dataset.shape),
-        bands=_band_names(dataset, has_palette),
-        dtype="uint8" if has_palette else dataset.dtypes[0],
-        nodata=dataset.nodata,
-        has_alpha=ColorInterp.alpha in dataset.colorinterp,
-        has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
-        has_palette=ColorInterp.palette in dataset.colorinterp,
-        is_tiled=block_width < dataset.width or block_height > 1,
-        block_shape=(block_height, block_width),
-        overviews=len(dataset.overviews(1)),
-        scales=tuple(dataset.scales),
-        offsets=tuple(dataset.offsets),
-        tags=dict(dataset.tags()),
-    )
-
-
-def _channels(dataset: rasterio.DatasetReader) -> list[int]:
-    """GDAL numbers of the bands that carry measurements."""
-    return [n for n, meaning in zip(dataset.indexes, dataset.colorinterp, strict=True) if meaning != ColorInterp.alpha]
-
-
-def _band_names(dataset: rasterio.DatasetReader, has_palette: bool) -> tuple[str, ...]:
-    """Descriptions if every band has its own, else color names, else band_1, band_2 ..."""
-    if has_palette:
-        return ("red", "green", "blue")
-    channels = _channels(dataset)
-    described = [(dataset.descriptions[n - 1] or "").strip() for n in channels]
-    if all(described) and len(set(described)) == len(described):
-        return tuple(described)
-    colors = [COLOR_NAMES.get(dataset.colorinterp[n - 1], f"band_{n}") for n in channels]
-    if len(set(colors)) == len(colors) and {"red", "green", "blue"} <= set(colors):
-        return tuple(colors)
-    return tuple(f"band_{n}" for n in channels) if len(channels) > 1 else ("gray",)
-
-
-def _palette(dataset: rasterio.DatasetReader) -> NDArray[np.uint8] | None:
-    if dataset.colorinterp[0] != ColorInterp.palette:
-        return None
-    table = np.zeros((np.iinfo(dataset.dtypes[0]).max + 1, 3), np.uint8)
-    for code, color in dataset.colormap(1).items():
-        table[code] = color[:3]
-    return table
+    def _find_readable_rows(self) -> int:
+        """Count the rows from the top of a sequential file that can be decoded, in steps of block rows."""
+        with self._search:
+            if self._readable_rows is None:
+                height, width = self.grid.shape
+                step = self.facts.block_shape[0]
+                self._readable_rows = height
+                for row in range(0, height, step):
+                    area = RioWindow(0, row, width, min(step, height - row))
+                    try:
+                        self._dataset().read(window=area)
+                    except RasterioError:
+                        self._drop_handle()
+                        self._readable_rows = row
+                        break
+            return self._readable_rows

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from hectares.core.grid import normalize_crs, parse_crs
 from hectares.errors import VectorError
 from hectares.io.outputs import staged_file
+from hectares.io.polygons import clean, read_wkb
+from hectares.io.vector_file import read_vector
+from hectares.monitor import Problem
 
 _EDGE_PARTS = 100
 """Edges are cut into pieces of 1/100 of the extent of their geometry before they change CRS: lines bend."""
@@ -28,6 +31,18 @@ class VectorLayer:
     crs: str
     geometries: tuple[shapely.Geometry, ...]
     attributes: Mapping[str, tuple[Any, ...]]
+    """Those that were read; text stays text ("007", "NA"), null is None."""
+    name: str = ""
+    fields: tuple[str, ...] = ()
+    """Names of all attributes in the file."""
+    ids: tuple[int, ...] = ()
+    """Feature ids, as GIS programs show them; empty for a layer that is not from a file."""
+    notes: tuple[Problem, ...] = ()
+    """What was left out or repaired while it was read."""
+
+    def lacking(self, field: str) -> tuple[int, ...]:
+        """Give the ids of features without a value in a field (null, or empty text)."""
+        return tuple(i for i, v in zip(self.ids, self.attributes[field], strict=True) if v is None or v == "")
 
     def near(self, bounds: tuple[float, float, float, float], crs: str) -> VectorLayer:
         """Give the parts near a box of another CRS; what lies on the other side of the Earth has no place in it."""
@@ -55,43 +70,65 @@ class VectorLayer:
         return replace(self, crs=normalize_crs(crs), geometries=tuple(shapely.transform(fine, project)))
 
 
-def read_layer(path: Path, *, layer: str | None = None) -> VectorLayer:
-    """Read a vector layer (GeoPackage, GeoJSON, Shapefile, FlatGeobuf ...).
+def read_layer(
+    path: Path,
+    *,
+    layer: str | None = None,
+    crs: str | None = None,
+    columns: Sequence[str] | None = None,
+    polygons: bool = False,
+    skip_bad: bool = False,
+) -> VectorLayer:
+    """Read a vector layer (GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GeoParquet).
 
-    Null geometries are left out; invalid polygons are repaired.
+    Features without a geometry are left out, polygons that cross themselves are repaired: see `VectorLayer.notes`.
+    `crs` counts where the file names none; `columns` are the attributes to read, all by default. With `polygons`,
+    lines and points raise VectorError, or are left out with `skip_bad`.
     Raises VectorError if the file cannot be read, holds several layers, or has no CRS.
     """
-    if not path.is_file():
-        raise VectorError(f"{path}: there is no such file")
-    try:
-        if layer is None:
-            layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
-            if len(layers) > 1:
-                raise VectorError(f"{path}: holds the layers {', '.join(layers)}; name one as FILE:LAYER")
-        meta, _, wkb, fields = pyogrio.raw.read(path, layer=layer)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise VectorError(f"{path}: cannot be read as a vector file ({error})") from error
-    if meta["crs"] is None:
-        raise VectorError(f"{path}: has no CRS; assign one, for a Shapefile by its .prj file")
-    geometries = shapely.from_wkb(wkb)
-    keep = [i for i, g in enumerate(geometries) if g is not None and not g.is_empty]
-    valid = shapely.make_valid(geometries[keep])
-    columns = {name: tuple(values[keep].tolist()) for name, values in zip(meta["fields"], fields, strict=True)}
-    crs = normalize_crs(meta["crs"])
-    _refuse_metres_as_degrees(path, crs, valid)
-    return VectorLayer(crs, tuple(valid), columns)
-
-
-def _refuse_metres_as_degrees(path: Path, crs: str, geometries: NDArray[Any]) -> None:
-    """GeoJSON in metres is declared WGS84 by default; its latitudes betray it."""
-    if not len(geometries) or not parse_crs(crs).is_geographic:
-        return
-    bounds = np.abs(shapely.total_bounds(geometries))
-    if max(bounds[1], bounds[3]) > 90 or max(bounds[0], bounds[2]) > 540:
+    raw = read_vector(path, layer=layer, columns=columns)
+    named = raw.crs or crs
+    if named is None:
         raise VectorError(
-            f"{path}: is declared {crs} but reaches {bounds.max():.0f} degrees; "
-            "its coordinates are probably metres: save it with the right CRS"
+            f"{path}: has no CRS (a Shapefile names it in its .prj file); assign one in a GIS, "
+            "or give it with --crs where the command takes it"
         )
+    geometries = read_wkb(str(path), raw.wkb)
+    bounds = shapely.total_bounds(geometries) if len(geometries) else np.full(4, np.nan)
+    if _is_beyond_degrees(bounds, named):  # GeoJSON in metres is declared WGS84 by default
+        if crs is None or _is_beyond_degrees(bounds, crs):
+            raise VectorError(
+                f"{path}: is declared {named[:40]} but reaches {np.abs(bounds).max():.0f} degrees; its coordinates are "
+                "probably metres: save it with the right CRS, or give it with --crs where the command takes it"
+            )
+        named = crs
+    named = normalize_crs(named)
+    absent = np.array([w is None for w in raw.wkb], np.bool_)
+    found = clean(str(path), geometries, raw.ids, absent=absent, crs=named, polygons=polygons, skip_bad=skip_bad)
+    return VectorLayer(
+        named,
+        tuple(found.geometries),
+        {name: tuple(values[i] for i in found.kept) for name, values in raw.columns.items()},
+        name=raw.name,
+        fields=raw.fields,
+        ids=tuple(raw.ids[i] for i in found.kept),
+        notes=(*found.notes, *raw.notes),
+    )
+
+
+def _is_beyond_degrees(bounds: NDArray[np.float64], crs: str) -> bool:
+    if not np.isfinite(bounds).all() or not parse_crs(crs).is_geographic:
+        return False
+    west, south, east, north = np.abs(bounds)
+    return bool(max(south, north) > 90 or max(west, east) > 540)
+
+
+def looks_like_degrees(layer: VectorLayer) -> bool:
+    """Tell if a layer that is declared to count metres counts degrees: all of it lies within ±180 and ±90 of them."""
+    if not layer.geometries or parse_crs(layer.crs).is_geographic:
+        return False
+    west, south, east, north = np.abs(shapely.total_bounds(np.array(layer.geometries, dtype=object)))
+    return bool(max(west, east) <= 180 and max(south, north) <= 90)
 
 
 def split_layer_name(text: str | Path) -> tuple[Path, str | None]:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from hectares.errors import InputError
+from hectares.io.text import read_text
 
 _MAX_BYTES = 2**22
 
@@ -40,22 +41,11 @@ _StrictLoader.add_implicit_resolver(
 )
 
 
-def _refuse_huge(path: Path) -> None:
-    if path.stat().st_size > _MAX_BYTES:
-        raise InputError(f"{path}: is larger than {_MAX_BYTES // 2**20} MiB; that is no config or legend")
-
-
 def read_yaml(path: Path) -> Any:  # YAML is what it is
     """Read a YAML file. Raises InputError naming the line."""
     try:
-        _refuse_huge(path)
-        return yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_StrictLoader)  # noqa: S506 - a safe loader
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        text = read_text(path, limit=_MAX_BYTES)
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a safe loader
     except InputError:
         raise
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:  # an impossible key, date or number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from hectares.config.train import TrainConfig
-from hectares.core.confusion import Confusion
+from hectares.core.confusion import Confusion, PlaneConfusion
 from hectares.errors import TrainingError
 from hectares.model.losses import find_loss
 
@@ -28,14 +29,29 @@ _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 class SegmentationModule(pl.LightningModule):
     """Trains a network on (image, label) batches and scores it on validation batches."""
 
-    def __init__(self, network: nn.Module, config: TrainConfig, *, classes: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        config: TrainConfig,
+        *,
+        classes: int,
+        multilabel: bool = False,
+        class_weights: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self.seed = config.seed
         self._config = config
-        self._loss = find_loss(config.loss)
+        self._loss = find_loss(config.loss, multilabel=multilabel)
+        weights = torch.tensor(class_weights, dtype=torch.float32) if len(class_weights) else None
+        self.class_weights: Tensor | None
+        self.register_buffer("class_weights", weights, persistent=False)
         self._classes = classes
-        self.confusion = Confusion.empty(classes)
+        self._multilabel = multilabel
+        self.confusion = self._no_counts()
+
+    def _no_counts(self) -> Confusion | PlaneConfusion:
+        return PlaneConfusion.empty(self._classes) if self._multilabel else Confusion.empty(self._classes)
 
     def forward(self, image: Tensor) -> Tensor:
         """Normalised image to logits."""
@@ -45,7 +61,7 @@ class SegmentationModule(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """Give the loss of a batch. Raises TrainingError if it is not finite."""
         image, label = batch
-        loss = self._loss(self(image), label)
+        loss = self._loss(self(image), label, self.class_weights)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss is {float(loss.detach())} in epoch {self.current_epoch + 1}, step {index + 1}; "
@@ -56,16 +72,20 @@ class SegmentationModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start counting anew."""
-        self.confusion = Confusion.empty(self._classes)
+        self.confusion = self._no_counts()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """Count loss and confusion of a batch."""
         image, label = batch
         logits = self(image)
-        self.log("val_loss", self._loss(logits, label), on_epoch=True, batch_size=len(image))
-        predicted = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+        self.log("val_loss", self._loss(logits, label, self.class_weights), on_epoch=True, batch_size=len(image))
         reference = label.to(torch.uint8).cpu().numpy()
-        self.confusion += Confusion.count(reference, predicted, classes=self._classes)
+        if isinstance(self.confusion, PlaneConfusion):
+            planes = (logits > 0).to(torch.uint8).cpu().numpy()
+            self.confusion += PlaneConfusion.count(reference.swapaxes(0, 1), planes.swapaxes(0, 1))
+        else:
+            predicted = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+            self.confusion += Confusion.count(reference, predicted, classes=self._classes)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the whole validation split, from one confusion matrix."""

@@ -31,17 +31,18 @@ class Segmenter:
         return self.network.stride
 
     @torch.inference_mode()
-    def logits(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """(B, C, H, W) in raster units to logits (B, K, H, W)."""
-        normal = torch.from_numpy(self.spec.stats.normalize(image))
+    def logits(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, C, H, W) float32, scaled, to logits (B, K, H, W)."""
+        normal = torch.from_numpy(image)
         normal = normal.to(self.device, memory_format=torch.channels_last)
         logits: Tensor = self.network(normal)
         return logits.float().cpu().numpy()
 
     @torch.inference_mode()
     def scores(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """(B, C, H, W) in raster units to (B, K, H, W), summing to 1 over K."""
-        return torch.from_numpy(self.logits(image)).softmax(dim=1).numpy()
+        """(B, C, H, W) in raster units to (B, K, H, W), summing to 1 over K; each by itself if classes may overlap."""
+        logits = torch.from_numpy(self.logits(self.spec.scaler.apply(image)))
+        return (logits.sigmoid() if self.spec.multilabel else logits.softmax(dim=1)).numpy()
 
     def weights(self) -> dict[str, NDArray[np.generic]]:
         """Give parameters and running statistics by name."""

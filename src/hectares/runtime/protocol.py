@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,8 @@ class Runtime(Protocol):
     def facts(self) -> dict[str, str]:
         """Name, device and versions, for provenance: another value may give other bits."""
 
-    def logits(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """(B, C, H, W) in raster units to logits (B, K, H, W)."""
+    def logits(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, C, H, W), scaled by the spec, to logits (B, K, H, W)."""
 
 
 def open_runtime(stored: StoredSegmenter, *, name: str = "auto", device: str = "auto") -> Runtime:

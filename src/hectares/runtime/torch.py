@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -41,8 +39,8 @@ class TorchRuntime:
             "precision": "fp32",
         }
 
-    def logits(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """(B, C, H, W) in raster units to logits (B, K, H, W)."""
+    def logits(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, C, H, W), scaled by the spec, to logits (B, K, H, W)."""
         try:
             return self._segmenter.logits(image)
         except torch.OutOfMemoryError as error:

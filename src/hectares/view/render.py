@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hectares.core.band_roles import role_of
 from hectares.core.grid import Grid
 from hectares.core.legend import IGNORE, Legend
 from hectares.core.scene import Chip, RasterSource
@@ -18,8 +19,14 @@ from hectares.core.window import Window
 Picture = NDArray[np.uint8]
 """(h, w, 3)."""
 
-_TRUE_COLOR = (("red", "green", "blue"), ("b04", "b03", "b02"), ("b4", "b3", "b2"))
+_COMPOSITES = (("red", "green", "blue"), ("nir", "red", "green"))
+"""What bands measure that are shown as red, green and blue: true color, else near infrared false color."""
 _NO_DATA_GRAY = 235
+NO_DATA_COLOR = (_NO_DATA_GRAY, _NO_DATA_GRAY, _NO_DATA_GRAY)
+_SAMPLE_PX = 2**14
+"""Pixels of each image that a common stretch looks at."""
+_LEAST_CONTRAST = 0.6
+"""An image among several is not stretched further than this part of their common range."""
 _READ_PX = 2**21
 """Pixels read at once: with three bands of 16 bits, and what is computed from them, some 30 MB."""
 _JPEG_FROM_PX = 60_000
@@ -38,27 +45,67 @@ class IndexSource(Protocol):
 
 
 def rgb_bands(bands: Sequence[str]) -> tuple[int, int, int]:
-    """Choose the bands to show as red, green and blue: by name if they tell, else the first three, else gray.
+    """Choose the bands to show as red, green and blue.
 
-    >>> rgb_bands(["B02", "B03", "B04", "B08"])
-    (2, 1, 0)
+    True color if the names tell, else near infrared false color, else the first three, else the first as gray.
+
+    >>> rgb_bands(["B02", "B03", "B04", "B08"]), rgb_bands(["green", "red", "nir", "height"]), rgb_bands(["vv", "vh"])
+    ((2, 1, 0), (2, 1, 0), (0, 0, 0))
     """
-    names = [b.lower() for b in bands]
-    for red, green, blue in _TRUE_COLOR:
-        if {red, green, blue} <= set(names):
-            return names.index(red), names.index(green), names.index(blue)
+    roles = [role_of(name, bands) for name in bands]
+    for red, green, blue in _COMPOSITES:
+        if {red, green, blue} <= set(roles):
+            return roles.index(red), roles.index(green), roles.index(blue)
     return (0, 1, 2) if len(bands) >= 3 else (0, 0, 0)
 
 
-def to_rgb(image: NDArray[Any], bands: Sequence[str], valid: NDArray[np.bool_]) -> Picture:
-    """Give a picture of an image (C, h, w), each band stretched from its 2nd to its 98th percentile."""
+Limits = Sequence[tuple[float, float]]
+"""Values that become black and full, for red, green and blue."""
+
+
+def stretch_limits(images: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]], bands: Sequence[str]) -> Limits:
+    """Give 2nd and 98th percentile of the shown bands over several images (C, h, w) with their valid masks."""
+    shown = list(rgb_bands(bands))
+    samples = []
+    for image, valid in images:
+        step = 1 if len(images) == 1 else max(1, int(valid.sum()) // _SAMPLE_PX)
+        samples.append(np.stack([image[band][valid][::step] for band in shown]).astype(np.float32))
+    pooled = np.concatenate(samples, axis=1) if samples else np.empty((3, 0), np.float32)
+    if not pooled.size:
+        return ((0.0, 1.0),) * 3
+    low, high = np.percentile(pooled, (2, 98), axis=1)
+    return tuple(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def own_limits(image: NDArray[Any], valid: NDArray[np.bool_], bands: Sequence[str], common: Limits) -> Limits:
+    """Give limits for one of several images: those of all, moved and narrowed alike in the three bands.
+
+    So a dark image can be seen, keeps its hue, and noise is not blown up.
+    """
+    if not valid.any():
+        return common
+    scaled = [
+        (image[band][valid].astype(np.float32) - low) / max(high - low, 1e-6)
+        for band, (low, high) in zip(rgb_bands(bands), common, strict=True)
+    ]
+    first, last = np.percentile(np.concatenate(scaled), (2, 98)).tolist()
+    if last - first < _LEAST_CONTRAST:  # what is dark among the others stays rather dark, what is bright rather bright
+        middle = (first + last) / 2
+        first = middle - _LEAST_CONTRAST * min(max(middle, 1 / 3), 2 / 3)
+        last = first + _LEAST_CONTRAST
+    return tuple((low + first * (high - low), low + last * (high - low)) for low, high in common)
+
+
+def to_rgb(
+    image: NDArray[Any], bands: Sequence[str], valid: NDArray[np.bool_], *, limits: Limits | None = None
+) -> Picture:
+    """Give a picture of an image (C, h, w), its bands stretched between limits; by default those of the image."""
     picture = np.full((*valid.shape, 3), _NO_DATA_GRAY, np.uint8)
     if not valid.any():
         return picture
-    for channel, band in enumerate(rgb_bands(bands)):
-        values = image[band].astype(np.float32)
-        low, high = np.percentile(values[valid], (2, 98))
-        stretched = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
+    own = stretch_limits([(image, valid)], bands) if limits is None else limits
+    for channel, (band, (low, high)) in enumerate(zip(rgb_bands(bands), own, strict=True)):
+        stretched = np.clip((image[band].astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
         picture[..., channel] = np.where(valid, np.rint(stretched * 255), _NO_DATA_GRAY)
     return picture
 

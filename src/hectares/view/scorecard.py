@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from hectares.core.confusion import Confusion
+from hectares.core.confusion import Confusion, PlaneConfusion
 from hectares.core.legend import Legend
+from hectares.view.key import ColorKey
 from hectares.view.render import Picture, class_picture
 from hectares.view.sheet import (
     BLUE,
@@ -43,6 +44,8 @@ _RIGHT, _WRONG = (31, 95, 153), (194, 87, 26)
 
 
 FloatArray = NDArray[np.float64]
+AnyConfusion = Confusion | PlaneConfusion
+"""One class a pixel, or classes that may overlap: these have no matrix of one class against another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +61,12 @@ class Example:
     accuracy: float
 
 
-def draw_evaluation(path: Path, confusion: Confusion, legend: Legend, examples: Sequence[Example]) -> None:
+def draw_evaluation(path: Path, confusion: AnyConfusion, legend: Legend, examples: Sequence[Example]) -> None:
     """Draw the confusion matrix with the scores of each class, and examples from the worst to the best."""
     evaluation_sheet(confusion, legend, examples).save(path)
 
 
-def evaluation_sheet(confusion: Confusion, legend: Legend, examples: Sequence[Example]) -> Sheet:
+def evaluation_sheet(confusion: AnyConfusion, legend: Legend, examples: Sequence[Example]) -> Sheet:
     """Give the figure of an evaluation; see `draw_evaluation`."""
     card = _Card(confusion, legend)
     gallery = _Gallery(examples, legend)
@@ -79,8 +82,9 @@ def evaluation_sheet(confusion: Confusion, legend: Legend, examples: Sequence[Ex
 class _Card:
     """The upper half: one row a class, with its line of the confusion matrix, its dots and its numbers."""
 
-    def __init__(self, confusion: Confusion, legend: Legend) -> None:
+    def __init__(self, confusion: AnyConfusion, legend: Legend) -> None:
         self._confusion, self._legend = confusion, legend
+        self._matrix = confusion if isinstance(confusion, Confusion) else None
         classes = len(legend)
         self._row_h = float(np.clip(4.2 / classes, 0.22, 0.36))
         self._text = Style(min(9.0, self._row_h * 30))
@@ -89,8 +93,8 @@ class _Card:
         label_w = max(_SWATCH + 0.09 + longest, text_width(_CORNER, NOTE))
         self._left = _MARGIN + label_w + 0.14
         room = _WIDTH - _MARGIN - sum(_NUMBERS) - _GAP - _DOTS_MIN - self._left
-        self._cell_w = min(0.62, room / classes)
-        self._slanted = longest > self._cell_w - 0.06
+        self._cell_w = min(0.62, room / classes) if self._matrix else 0.0
+        self._slanted = self._matrix is not None and longest > self._cell_w - 0.06
         self._top = 0.98 + (longest * 0.72 + 0.16 if self._slanted else 0.26)
 
     @property
@@ -102,13 +106,17 @@ class _Card:
         """Draw it at the top of the sheet."""
         c = self._confusion
         sheet.text(_MARGIN, 0.28, "How well the classes are told apart", TITLE)
+        kappa = (
+            f"kappa {_score(c.kappa)}  ·  {c.total:,} pixels" if isinstance(c, Confusion) else f"{c.total:,} answers"
+        )
         summary = (
             f"accuracy {_percent(c.accuracy)}  ·  mean IoU {_score(c.mean_iou)}  ·  mean F1 {_score(c.mean_f1)}  ·  "
-            f"kappa {_score(c.kappa)}  ·  {c.total:,} pixels scored"
+            f"{kappa} scored"
         )
         sheet.text(_MARGIN, 0.56, summary, Style(color=SOFT))
         self._draw_names(sheet)
-        self._draw_matrix(sheet)
+        if self._matrix:
+            self._draw_matrix(sheet, self._matrix)
         self._draw_scores(sheet)
 
     def _middle(self, k: int) -> float:
@@ -118,16 +126,19 @@ class _Card:
         for k, (name, land_class) in enumerate(zip(self._names, self._legend.classes, strict=True)):
             sheet.swatch(_MARGIN, self._middle(k), _SWATCH, land_class.color)
             sheet.text(_MARGIN + _SWATCH + 0.09, self._middle(k), name, self._text, valign="center")
+            if not self._matrix:
+                continue
             x = self._left + (k + 0.5) * self._cell_w
             if self._slanted:
                 sheet.text(x - 0.02, self._top - 0.08, name, self._text, valign="bottom", turn=45)
             else:
                 sheet.text(x, self._top - 0.08, name, self._text, align="center", valign="bottom")
-        sheet.text(_MARGIN, self._top - 0.08, _CORNER, NOTE, valign="bottom")
+        if self._matrix:
+            sheet.text(_MARGIN, self._top - 0.08, _CORNER, NOTE, valign="bottom")
 
-    def _draw_matrix(self, sheet: Sheet) -> None:
+    def _draw_matrix(self, sheet: Sheet, confusion: Confusion) -> None:
         classes = len(self._legend)
-        shares = _row_shares(self._confusion)
+        shares = _row_shares(confusion)
         axes = sheet.axes(self._left, self._top, self._cell_w * classes, self._row_h * classes)
         axes.imshow(_inked(shares), aspect="auto", interpolation="nearest", extent=(0, classes, classes, 0))
         axes.set_xticks([])
@@ -266,11 +277,7 @@ class _Gallery:
         self._panel_w = (group_w - 0.06 * (len(self._heads) - 1)) / len(self._heads)
         tallest = max((e.reference.shape[0] / e.reference.shape[1] for e in examples), default=0)
         self._panel_h = min(tallest, 1.6) * self._panel_w
-        self._key = _flow([c.name for c in legend.classes], _WIDTH - 2 * _MARGIN)
-
-    @property
-    def _key_h(self) -> float:
-        return 0.22 * (1 + self._key[-1][1])
+        self._key = ColorKey([(c.name, c.color) for c in legend.classes], _WIDTH - 2 * _MARGIN)
 
     @property
     def height(self) -> float:
@@ -278,19 +285,15 @@ class _Gallery:
         if not self._examples:
             return 0.0
         rows = -(-len(self._examples) // self._per_row)
-        return 0.46 + self._key_h + rows * (self._panel_h + 0.62) + 0.1
+        return 0.46 + self._key.height + rows * (self._panel_h + 0.62) + 0.1
 
     def draw(self, sheet: Sheet, top: float) -> None:
         """Draw it below `top`."""
         if not self._examples:
             return
         sheet.text(_MARGIN, top + 0.06, "Examples, from the worst to the best", HEADING)
-        for (x, line), land_class in zip(self._key, self._legend.classes, strict=True):
-            y = top + 0.48 + 0.22 * line
-            sheet.swatch(_MARGIN + x, y, _SWATCH, land_class.color)
-            name = shorten(land_class.name, _LABEL_MAX, NOTE)
-            sheet.text(_MARGIN + x + _SWATCH + 0.07, y, name, NOTE, valign="center")
-        y = top + 0.46 + self._key_h
+        self._key.draw(sheet, _MARGIN, top + 0.48)
+        y = top + 0.46 + self._key.height
         for i, example in enumerate(self._examples):
             row, column = divmod(i, self._per_row)
             self._draw_example(sheet, example, column, y + row * (self._panel_h + 0.62))
@@ -310,15 +313,3 @@ class _Gallery:
             if picture is not None:
                 sheet.picture(x, top + 0.26, self._panel_w, self._panel_h, picture, sharp=head != "image")
             sheet.text(x + self._panel_w / 2, top + 0.3 + self._panel_h, head, NOTE, align="center")
-
-
-def _flow(names: Sequence[str], width: float) -> list[tuple[float, int]]:
-    """Set names one after the other in lines of a width: (x, line) of each."""
-    placed, x, line = [], 0.0, 0
-    for name in names:
-        needed = _SWATCH + 0.07 + min(_LABEL_MAX, text_width(name, NOTE)) + 0.22
-        if x and x + needed > width:
-            x, line = 0.0, line + 1
-        placed.append((x, line))
-        x += needed
-    return placed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hectares.core.confusion import Confusion
+from hectares.core.confusion import Confusion, PlaneConfusion
 from hectares.core.grid import Grid, same_grid
 from hectares.core.legend import IGNORE, Legend, hex_color
 from hectares.errors import InputError
@@ -164,7 +164,8 @@ def _evaluation_image(record: Record, alt: str) -> Image:
     """The figure that was written with the evaluation; without it, one from the counts."""
     if record.figure is not None:
         return Image.of_png(record.figure, alt)
-    confusion = Confusion(np.array(record.content["confusion"], np.int64))
+    counts = np.array(record.content["confusion"], np.int64)
+    confusion = Confusion(counts) if counts.ndim == 2 else PlaneConfusion(counts)
     return Image.of_sheet(evaluation_sheet(confusion, Legend.from_json(record.content["legend"]), []), alt)
 
 

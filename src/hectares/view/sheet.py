@@ -65,7 +65,7 @@ class Sheet:
     """A figure whose parts are placed in inches from the upper left corner."""
 
     def __init__(self, width: float, height: float, *, dpi: int = DPI) -> None:
-        self.width, self.height = width, height
+        self.width, self.height, self.dpi = width, height, dpi
         self._figure = Figure(figsize=(width, height), dpi=dpi, facecolor="white", edgecolor="white")
         self._canvas = FigureCanvasAgg(self._figure)
 

@@ -1,0 +1,188 @@
+"""A scene meets a segmenter: its bands, its pixel size and its values against those of the training images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hectares.core.band_roles import role_of
+from hectares.core.bands import BandStatsCounter, choose_bands
+from hectares.core.scaling import Scaling
+from hectares.core.spec import SegmenterSpec
+from hectares.core.window import Window
+from hectares.errors import BandError, GsdError, HectaresError
+from hectares.io.artefact import fingerprint, sha256_file
+from hectares.io.catalog import ImageFile
+from hectares.io.raster import open_raster
+from hectares.io.scenes import SceneFile, open_scene
+from hectares.monitor import Monitor, Problem, track
+
+_CHECKED_PX = 1024
+_STRIP_PX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class InputRule:
+    """What the user says about a scene."""
+
+    bidx: str | None = None
+    """Which bands of the scene are those of the segmenter, by 1-based number or name."""
+    gsd_tolerance: float = 0.25
+    """Largest relative difference of the pixel size."""
+
+
+def scene_files(scene: str | Path) -> list[Path]:
+    """Give the files of a scene: one, or several joined by +, of which the first gives the grid.
+
+    >>> scene_files("rgb.tif+height.tif")[1].name
+    'height.tif'
+    """
+    if Path(scene).exists():
+        return [Path(scene)]
+    return [Path(part) for part in str(scene).split("+")]
+
+
+def hash_scene(files: Sequence[Path]) -> str:
+    """Give one SHA-256 for all image files of a scene."""
+    hashes = [sha256_file(f) for f in files]
+    return hashes[0] if len(hashes) == 1 else fingerprint(hashes)
+
+
+def open_for(spec: SegmenterSpec, files: Sequence[Path], rule: InputRule, monitor: Monitor) -> SceneFile:
+    """Open a scene with the bands a segmenter wants, in its order, and compare pixel size and values.
+
+    Raises BandError if bands are missing, GsdError if the pixel size differs too much.
+    """
+    images = _images(spec, files)
+    with open_scene(images, replace(spec.plan, bands="all", indices=()), tolerate_damage=True) as whole:
+        wanted = _wanted_bands(spec, whole, rule, monitor)
+        positions = choose_bands(wanted, whole.available)
+        if len(positions) != len(_measured(spec)):
+            raise BandError(
+                f"{whole.path}: --bidx chooses {len(positions)} bands, the segmenter takes {len(_measured(spec))} "
+                f"({', '.join(_measured(spec))})"
+            )
+        if len(images) == 1:
+            images = [replace(images[0], bands=_named(whole.available, positions, _measured(spec)))]
+    plan = replace(spec.plan, bands=",".join(str(n + 1) for n in positions))
+    source = open_scene(images, plan, tolerate_damage=True)
+    try:
+        _compare_gsd(spec, source, rule, monitor)
+        _compare_values(spec, source, monitor)
+    except HectaresError:
+        source.close()
+        raise
+    return source
+
+
+def _images(spec: SegmenterSpec, files: Sequence[Path]) -> list[ImageFile]:
+    """Give the files with what the segmenter knows and they do not say: bits, and names that differ."""
+    depths = set(spec.depths[: len(_measured(spec))])
+    depth = depths.pop() if len(depths) == 1 else None
+    if len(files) == 1:
+        return [ImageFile(files[0], depth=depth)]
+    names = []
+    for path in files:
+        with open_raster(path) as raster:
+            names.append(raster.facts.bands)
+    every = [name.lower() for bands in names for name in bands]
+    if len(set(every)) == len(every):
+        return [ImageFile(path, depth=depth) for path in files]
+    starts = np.cumsum([1, *map(len, names)]).tolist()
+    return [
+        ImageFile(path, bands=tuple(f"band_{start + n}" for n in range(len(bands))), depth=depth)
+        for path, bands, start in zip(files, names, starts, strict=False)
+    ]
+
+
+def _named(available: Sequence[str], positions: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
+    """Give all bands of a file names by which the chosen ones are those of the segmenter, and no other is."""
+    taken = {name.lower() for name in names}
+    free = [f"other_{n}" if name.lower() in taken else name for n, name in enumerate(available, start=1)]
+    for position, name in zip(positions, names, strict=True):
+        free[position] = name
+    return tuple(free)
+
+
+def _measured(spec: SegmenterSpec) -> tuple[str, ...]:
+    """The bands that a scene must bring; spectral indices are made of them."""
+    return spec.bands[: len(spec.bands) - len(spec.plan.indices)]
+
+
+def _wanted_bands(spec: SegmenterSpec, source: SceneFile, rule: InputRule, monitor: Monitor) -> list[str]:
+    needed = _measured(spec)
+    if rule.bidx is not None:
+        wanted = [b.strip() for b in rule.bidx.split(",")]
+        if len(wanted) != len(needed) and wanted != ["all"]:
+            raise BandError(
+                f"--bidx names {len(wanted)} bands, the segmenter takes {len(needed)} ({', '.join(needed)})"
+            )
+        return wanted
+    available = [name.lower() for name in source.bands]
+    missing = [name for name in needed if name.lower() not in available]
+    if not missing:  # given as numbers: a band may be named "8" and be the fourth
+        return [str(available.index(name.lower()) + 1) for name in needed]
+    roles = [role_of(name, needed) for name in needed]
+    theirs = [role_of(name, source.bands) for name in source.bands]
+    if None not in roles and all(theirs.count(role) == 1 for role in roles):  # B04 is red
+        what = f"has the bands {', '.join(source.bands)}, the segmenter was trained on {', '.join(needed)}"
+        monitor.problem(Problem(str(source.path), what, "they are matched by what they measure"))
+        return [str(theirs.index(role) + 1) for role in roles]
+    if len(source.bands) == len(needed) and (_unnamed(needed) or _unnamed(source.bands)):
+        what = f"has the bands {', '.join(source.bands)}, the segmenter was trained on {', '.join(needed)}"
+        monitor.problem(Problem(str(source.path), what, "they are taken in this order; say otherwise with --bidx"))
+        return [str(n) for n in range(1, len(source.bands) + 1)]
+    raise BandError(
+        f"{source.path}: has no band {', '.join(missing)}; it has {', '.join(source.bands)}. "
+        f"The segmenter takes {', '.join(needed)}: say which bands of the scene these are with --bidx 3,2,1"
+    )
+
+
+def _unnamed(bands: Sequence[str]) -> bool:
+    return all(name == "gray" or name.removeprefix("band_").isdecimal() for name in bands)
+
+
+def _compare_gsd(spec: SegmenterSpec, source: SceneFile, rule: InputRule, monitor: Monitor) -> None:
+    if spec.gsd_m is None:
+        return
+    if not source.grid.is_georeferenced:
+        what = f"has no CRS, so its pixel size cannot be compared with the {spec.gsd_m:.3g} m of the training images"
+        monitor.problem(Problem(str(source.path), what, "make sure that it is about the same"))
+        return
+    gsd = sum(source.grid.gsd) / 2
+    if abs(gsd - spec.gsd_m) > rule.gsd_tolerance * spec.gsd_m:
+        raise GsdError(
+            f"{source.path}: has pixels of {gsd:.3g} m, the segmenter was trained on {spec.gsd_m:.3g} m; "
+            "resample the scene, or allow the difference with --gsd-tolerance"
+        )
+
+
+def _compare_values(spec: SegmenterSpec, source: SceneFile, monitor: Monitor) -> None:
+    """Warn if the values of the middle of the scene lie far from those of the training images."""
+    height, width = source.grid.shape
+    side_h, side_w = min(height, _CHECKED_PX), min(width, _CHECKED_PX)
+    middle = source.read(Window((height - side_h) // 2, (width - side_w) // 2, side_h, side_w))
+    if not middle.valid.any() or not spec.stats.high:
+        return
+    found = np.percentile(middle.image[:, middle.valid], 98, axis=1)
+    for name, value, expected in zip(spec.bands, found, spec.stats.high, strict=True):
+        if expected > 0 and not expected / 4 <= value <= expected * 4:
+            what = f"band {name} reaches {value:.4g} in the middle of the scene, {expected:.4g} in the training images"
+            monitor.problem(Problem(str(source.path), what, "the scene may be scaled differently; check its units"))
+
+
+def scene_scaling(spec: SegmenterSpec, source: SceneFile, monitor: Monitor) -> Scaling:
+    """Give the scaling of a scene; where each scene is scaled by its own range, it is read once for that."""
+    scaling = spec.scaler
+    if not scaling.by_scene:
+        return scaling
+    counter = BandStatsCounter(source.bands)
+    height, width = source.grid.shape
+    for row in track(range(0, height, _STRIP_PX), monitor, "measuring range of scene"):
+        chip = source.read(Window(row, 0, min(_STRIP_PX, height - row), width))
+        counter.add(chip.image, chip.valid)
+    stats = counter.result()
+    return scaling.for_scene(stats.low, stats.high)
