@@ -28,6 +28,9 @@ types: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/colors.py
+	$(BIN)/python benchmarks/labels.py
+	$(BIN)/python benchmarks/chips.py
 
 # Every package is pinned with its hash; the package itself is then put in without looking at dependencies.
 $(STAMP): requirements/dev.txt pyproject.toml

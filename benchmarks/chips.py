@@ -1,7 +1,7 @@
 """Cutting a scene into chips, and reading chips in random order, against the usual ways.
 
-A scene of 6,000 x 6,000 px is generated (the town of the demo, so that pixels compress as real ones do), cut, and
-read back; every way gives the same pixels, which is checked.
+A scene of 6,000 x 6,000 px of fields with grain is generated, cut, and read back; every way gives the same pixels,
+which is checked.
 """
 
 from __future__ import annotations

@@ -459,3 +459,22 @@ def test_scenes_of_one_name_are_refused(setup: Setup, write_raster: WriteRaster,
     scenes = [_scene(write_raster, "x/a.tif"), _scene(write_raster, "y/a.tif")]
     with pytest.raises(ConfigError, match=r"several scenes would give .*a\.tif"):
         predict_scenes(setup.folder, scenes, tmp_path / "maps", CONFIG)
+
+
+def test_a_bad_scene_does_not_stop_the_others(setup: Setup, write_raster: WriteRaster, tmp_path: Path, notes: Notes):
+    good = _scene(write_raster, "b.tif")
+    bad = tmp_path / "a.tif"
+    bad.write_bytes(b"")
+    assert predict_scenes(setup.folder, [bad, good], tmp_path / "maps", CONFIG, monitor=notes) == [
+        tmp_path / "maps/b.tif"
+    ]
+    problem = next(p for p in notes.problems if p.severity == "incomplete")
+    assert "is empty (0 bytes)" in problem.what
+    with pytest.raises(RasterError, match="is empty"):
+        predict_scenes(setup.folder, [bad, bad.with_name("c.tif")], tmp_path / "maps", CONFIG, monitor=notes)
+
+
+@pytest.mark.parametrize("name", ["m.qml", "m.png", "m"])
+def test_a_map_has_the_name_of_a_geotiff(setup: Setup, write_raster: WriteRaster, tmp_path: Path, name: str):
+    with pytest.raises(ArtefactError, match=r"end its name in \.tif"):
+        predict_scene(setup.folder, _scene(write_raster), tmp_path / name, CONFIG)

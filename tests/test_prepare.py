@@ -529,3 +529,22 @@ def test_copies_are_dropped_from_training_first(
     assert any("2 of 5 scenes are copies" in p.what for p in notes.problems)
     kept = prepare_catalog(Catalog(scenes, legend), tmp_path / "k", replace(CONFIG, copies="keep"))
     assert len(kept.records("train")) == 12
+
+
+def test_one_image_with_two_lists_of_labels_is_a_copy_all_the_same(
+    tmp_path: Path, write_raster: WriteRaster, catalog: Catalog
+):
+    other = write_raster("other.tif", np.full((16, 24), 10, np.uint8))
+    twin = replace(catalog.scenes[0], id="twin", split="val", label=RasterLabel(other))
+    both = replace(catalog, scenes=(*catalog.scenes, twin))
+    with pytest.raises(CatalogError, match="'twin' and 'a1' are the same image"):
+        prepare_catalog(both, tmp_path / "c", CONFIG)
+
+
+def test_a_scene_that_was_replaced_is_noticed_when_windows_are_read(
+    tmp_path: Path, write_raster: WriteRaster, catalog: Catalog
+):
+    store = prepare_catalog(catalog, tmp_path / "lazy", replace(CONFIG, store="scenes"))
+    write_raster("a1/image.tif", np.ones((2, 16, 24), np.uint16), names=["red", "nir"], nodata=0)
+    with pytest.raises(ArtefactError, match=r"image\.tif: has other pixels or labels than when"):
+        store.chips("train").read(0)

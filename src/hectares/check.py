@@ -16,6 +16,7 @@ from hectares.doctor.survey import Survey
 from hectares.errors import CatalogError, ConfigError, HectaresError, InputError, Interrupted
 from hectares.formats.folders import IMAGE_FOLDERS
 from hectares.formats.registry import Format, find_format
+from hectares.io.artefact import read_json
 from hectares.io.catalog import Catalog, read_catalog, read_legend
 from hectares.io.class_map import LEGEND_TAG, ClassMap, open_class_map
 from hectares.io.places import check_places, write_places
@@ -267,7 +268,7 @@ def _layout(path: Path, config: CheckConfig) -> Format | None:
     """Give the layout of a data set; None for a catalog of our own."""
     if config.layout is not None:
         return find_format(config.layout)
-    if path.name == "catalog.json" or (path / "catalog.json").is_file():
+    if path.name == "catalog.json" or _lists_scenes(path / "catalog.json"):
         return None
     if path.is_file() or _has_image_folder(path, _DEPTH):
         return find_format("folders")
@@ -275,6 +276,14 @@ def _layout(path: Path, config: CheckConfig) -> Format | None:
         f"{path}: is a folder without catalog.json or chips.json; "
         "give single files, chips, a run, a catalog, or say what it is with --layout (see `hectares formats`)"
     )
+
+
+def _lists_scenes(catalog: Path) -> bool:
+    """Tell if a catalog is there and not the empty one that `init` writes for the user to fill, or not."""
+    if not catalog.is_file():
+        return False
+    content = read_json(catalog)
+    return not isinstance(content, dict) or content.get("scenes") != [] or not _has_image_folder(catalog.parent, _DEPTH)
 
 
 def _read_own(path: Path, config: CheckConfig) -> Catalog:

@@ -45,7 +45,7 @@ def _describe_folder(path: Path) -> dict[str, Any]:
             "gsd_m": store.gsd_m,
             "bands": list(store.stats.names),
             "classes": {c.code: c.name for c in store.legend.classes},
-            "class_pixels": store.content["class_pixels"],
+            "class_pixels": store.class_pixels,
             "fingerprint": store.fingerprint,
         }
     if (path / "catalog.json").is_file():

@@ -60,6 +60,8 @@ def predict_scene(
     ArtefactError if the target exists or an unfinished run of another configuration lies there.
     """
     target, files = resolve(out), scene_files(scene)
+    if target.suffix.lower() not in {".tif", ".tiff"}:
+        raise ArtefactError(f"{target}: a class map is a GeoTIFF; end its name in .tif")
     stored = find_segmenter(segmenter)
     if stored.spec.multilabel:
         raise ArtefactError(
@@ -96,7 +98,10 @@ def predict_scenes(
     overwrite: bool = False,
     monitor: Monitor = QUIET,
 ) -> list[Path]:
-    """Write the class map of one scene to a file, or those of several into a folder, under the scenes' names."""
+    """Write the class map of one scene to a file, or those of several into a folder, under the scenes' names.
+
+    Of several scenes, those that are refused are listed as problems; gives the maps that were made.
+    """
     if len(scenes) == 1 and not out.is_dir():
         return [predict_scene(segmenter, scenes[0], out, config, overwrite=overwrite, monitor=monitor)]
     targets = [out / f"{scene.stem}.tif" for scene in scenes]
@@ -105,9 +110,19 @@ def predict_scenes(
         raise ConfigError(f"several scenes would give {out / twice[0]}; map them one by one")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file; several scenes need a folder")
+    made: list[Path] = []
+    refused: list[InputError] = []
     for scene, target in zip(scenes, targets, strict=True):
-        predict_scene(segmenter, scene, target, config, overwrite=overwrite, keep_same=True, monitor=monitor)
-    return targets
+        try:
+            predict_scene(segmenter, scene, target, config, overwrite=overwrite, keep_same=True, monitor=monitor)
+        except InputError as error:  # one bad scene does not keep the others from being mapped
+            refused.append(error)
+            monitor.problem(Problem(str(scene), str(error).removeprefix(f"{scene}: "), "it has no map", "incomplete"))
+        else:
+            made.append(target)
+    if not made:
+        raise refused[0]
+    return made
 
 
 def predict_tiles(

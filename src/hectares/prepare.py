@@ -25,8 +25,8 @@ from hectares.core.sampling import SPLITS
 from hectares.core.window import Window, chip_windows
 from hectares.errors import CatalogError, ConfigError
 from hectares.formats.registry import find_format
-from hectares.io.artefact import dump_json, fingerprint, sha256_file, stamp
-from hectares.io.catalog import Catalog, catalog_json, read_catalog
+from hectares.io.artefact import dump_json, fingerprint, save_json, sha256_file, stamp
+from hectares.io.catalog import Catalog, CatalogScene, VectorLabel, catalog_json, read_catalog
 from hectares.io.chip_tally import ChipTally
 from hectares.io.chip_writer import ChipWriter
 from hectares.io.chips import KIND, ChipRecord, ChipShape, ChipStore, open_chips
@@ -107,10 +107,11 @@ def prepare_catalog(
         leaks["shared_images"] = _shared_images(catalog, plan)
         content = _cut(catalog, facts, plan, config, rule, work, monitor)
         final = out.resolve()
-        (work / "legend.json").write_text(dump_json(catalog.legend.to_json(), indent=1) + "\n")
-        (work / "catalog.json").write_text(dump_json(catalog_json(catalog, final), indent=1) + "\n")
+        for name, record in (("legend", catalog.legend.to_json()), ("catalog", catalog_json(catalog, final))):
+            save_json(work / f"{name}.json", record)
+            content["files"][f"{name}.json"] = sha256_file(work / f"{name}.json")
         content = head | content | {"leaks": leaks}
-        (work / "chips.json").write_text(dump_json(content, indent=1) + "\n")
+        save_json(work / "chips.json", content)
         _draw(ChipStore(work, content, catalog.legend, BandStats.from_json(content["stats"])), monitor)
     return open_chips(out)
 
@@ -230,6 +231,12 @@ def _shared_images(catalog: Catalog, plan: Plan) -> int:
     return sum(len(found) > 1 for found in splits.values())
 
 
+def _are_areas(one: CatalogScene, other: CatalogScene) -> bool:
+    """Tell if two scenes are areas of one image that belong to different splits: no labelled pixel is in both."""
+    areas = [s.label.aoi_split for s in (one, other) if isinstance(s.label, VectorLabel)]
+    return one.images == other.images and len(areas) == 2 and None not in areas and areas[0] != areas[1]
+
+
 def _settle_copies(
     catalog: Catalog, inputs: Mapping[str, str], plan: Plan, config: PrepareConfig, monitor: Monitor
 ) -> Plan:
@@ -245,7 +252,7 @@ def _settle_copies(
     for i in order:
         scene, j = catalog.scenes[i], kept.setdefault(inputs[catalog.scenes[i].id], i)
         earlier = catalog.scenes[j]
-        if i == j or (earlier.images == scene.images and earlier.label != scene.label):
+        if i == j or _are_areas(earlier, scene):
             continue
         splits = {c.split for c in (*plan[i], *plan[j])}
         if config.copies == "drop":
@@ -294,8 +301,8 @@ def _cut(
         digest = fingerprint([[r.split, r.number, r.sha256] for r in writer.records])
         files = writer.finish()
     expected = {split for split, share in config.shares.items() if share > 0}
-    if all(s.split for s in catalog.scenes):  # the source has the splits it has
-        expected &= {s.split for s in catalog.scenes}
+    if all(s.split for s in catalog.scenes):  # the source has the splits it has, but training needs two
+        expected &= {"val", *(s.split for s in catalog.scenes)}
     _complain(counts, expected, pixels, tally.skipped, catalog, monitor)
     known_gsd = [f.gsd_m for f in facts if f.gsd_m is not None]
     return {
@@ -364,7 +371,8 @@ def _complain(
     for split in sorted(expected - {"train"}):
         if not counts[split]:
             what = f"the split {split!r} has no chips"
-            monitor.problem(Problem("chips", what, "scores on it will not be possible; choose another --split"))
+            remedy = "scores on it will not be possible" if split == "test" else "training chooses its best epoch on it"
+            monitor.problem(Problem("chips", what, f"{remedy}; choose another --split"))
     for name, seen in zip(catalog.legend.names, pixels["train"], strict=True):
         if not seen:
             what = f"class {name!r} has no pixel in the training split"

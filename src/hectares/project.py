@@ -142,7 +142,10 @@ def _places(layout: Format) -> dict[str, str]:
             **settings,
         }
     folders, files = _split_entries(layout)
-    named = {**{f"{f}/": "folder of the data set" for f in folders}, **dict.fromkeys(files, "file of the data set")}
+    source = PurePosixPath(_source(layout))
+    known = {str(source / place): what for place, what in layout.places.items()}
+    named = {f"{f}/": known.get(f, "folder of the data set, as below") for f in folders}
+    named |= {f: known.get(f, "file of the data set, as below") for f in files}
     return {**named, **scenes, **settings}
 
 

@@ -223,7 +223,7 @@ def _footprint(store: ChipStore) -> Iterator[dict[str, Any]]:
 def _loader(stores: Sequence[ChipStore], split: str, config: TrainConfig, *, train: bool) -> DataLoader[Any]:
     weights = [1.0, *(share for _, share in config.mixed)]
     rare = config.repeat_rare if train else 0.0
-    sources = [_source(store, split, weight, rare) for store, weight in zip(stores, weights, strict=False)]
+    sources = [_source(store, stores[0], split, weight, rare) for store, weight in zip(stores, weights, strict=False)]
     dataset = ChipDataset(sources, augmentation=config.augment if train else "none", move=train, seed=config.seed)
     items = config.batch * config.steps_per_epoch if train and config.steps_per_epoch else None
     sizes, shares = [len(s.chips) for s in sources], [s.weight for s in sources]
@@ -234,13 +234,13 @@ def _loader(stores: Sequence[ChipStore], split: str, config: TrainConfig, *, tra
     return DataLoader(dataset, batch_size=config.batch, sampler=sampler, drop_last=drop_last)
 
 
-def _source(store: ChipStore, split: str, weight: float, repeat_rare: float) -> ChipSource:
-    """The chips of a split, each scaled as its store says: for some scalings, by the range of its scene."""
+def _source(store: ChipStore, first: ChipStore, split: str, weight: float, repeat_rare: float) -> ChipSource:
+    """The chips of a split, scaled as the first store says, which the segmenter will do; or by range of the scene."""
     scenes = [r.scene for r in store.records(split)] if store.scaling.by_scene else []
     by_scene = {name: store.scaling_of(name) for name in set(scenes)}
 
     def scale(number: int, image: NDArray[Any]) -> NDArray[np.float32]:
-        scaling = by_scene[scenes[number]] if scenes else store.scaling
+        scaling = by_scene[scenes[number]] if scenes else first.scaling
         return scaling.apply(image)
 
     repeats = repeat_factors(store.class_counts(split), repeat_rare) if repeat_rare else None

@@ -12,7 +12,7 @@ import pytest
 from factory import Notes, WriteRaster
 from hectares.config.source import SourceConfig
 from hectares.core.legend import Legend
-from hectares.errors import CatalogError, ConfigError, LegendError
+from hectares.errors import CatalogError, ConfigError, InputError, LegendError
 from hectares.formats.registry import find_format, known_formats
 from hectares.io.catalog import Catalog
 from hectares.monitor import QUIET
@@ -128,6 +128,13 @@ def test_split_lists_name_the_split(tmp_path: Path):
     assert [s.split for s in _read(tmp_path).scenes] == ["train", "val", None]
 
 
+def test_a_list_with_a_mark_at_its_start_counts_and_unknown_names_are_said(tmp_path: Path, notes: Notes):
+    _touch(tmp_path, "images/a.tif", "images/b.tif", "labels/a.tif", "labels/b.tif")
+    (tmp_path / "train.txt").write_text("a\nz\n", encoding="utf-8-sig")
+    assert [s.split for s in _read(tmp_path, monitor=notes).scenes] == ["train", None]
+    assert "name 1 image(s) that are not there: z" in notes.problems[0].what
+
+
 def test_a_scene_in_two_split_lists_is_refused(tmp_path: Path):
     _touch(tmp_path, "images/a.tif", "labels/a.tif")
     (tmp_path / "train.txt").write_text("a\n")
@@ -171,7 +178,7 @@ def test_a_manifest_lists_the_scenes(tmp_path: Path):
 )
 def test_what_is_wrong_with_a_manifest_is_named(tmp_path: Path, text: bytes, message: str):
     (tmp_path / "m.csv").write_bytes(text)
-    with pytest.raises(CatalogError, match=message):
+    with pytest.raises(InputError, match=message):
         _read(tmp_path / "m.csv")
 
 

@@ -47,7 +47,7 @@ def prepare(
         from hectares.prepare import prepare_source
 
         store = prepare_source(layout, source, chips, config, overwrite=general.overwrite, monitor=monitor)
-        pixels = store.content["class_pixels"]
+        pixels = store.class_pixels
         rows = [
             (name, *(100 * pixels[s][name] / max(1, sum(pixels[s].values())) for s in pixels))
             for name in store.legend.names

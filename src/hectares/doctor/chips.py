@@ -17,11 +17,7 @@ def examine_chips(path: Path, monitor: Monitor) -> tuple[list[Finding], dict[str
     store = open_chips(path)
     findings = list(_verify(store, monitor))
     names = store.legend.names
-    pixels = {
-        split: [int(store.content["class_pixels"][split][name]) for name in names]
-        for split, count in store.counts.items()
-        if count
-    }
+    pixels = {split: list(store.class_pixels[split].values()) for split, count in store.counts.items() if count}
     findings += find_absent(str(path), pixels, names)
     facts = {
         "chips": store.counts,

@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +18,13 @@ from hectares.errors import CatalogError, InputError, LegendError
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, RasterLabel, read_legend
 from hectares.io.raster import open_raster
+from hectares.io.split_lists import SPLIT_WORDS, read_lists
+from hectares.io.text import read_text
 from hectares.monitor import Monitor, Problem
 
 IMAGE_FOLDERS = ("images", "image", "img", "imgs", "img_dir", "sat")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "ann", "anns", "ann_dir", "annotations", "gt")
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
-_SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 _SHOWN = 5
 
 
@@ -66,9 +61,11 @@ def _from_tree(source: Path, *, allow_unmatched: bool, monitor: Monitor) -> list
         )
     scenes: list[CatalogScene] = []
     lonely: list[Path] = []
+    named: dict[str, Path] = {}
     for images, labels in pairs:
         found, unmatched = _match(source, images, labels, single=len(pairs) == 1)
         scenes += found
+        named |= dict.fromkeys(read_lists(images.parent, SUFFIXES), images.parent)
         lonely += unmatched
     if lonely:
         shown = ", ".join(str(p.relative_to(source)) for p in lonely[:_SHOWN])
@@ -76,6 +73,10 @@ def _from_tree(source: Path, *, allow_unmatched: bool, monitor: Monitor) -> list
         if not allow_unmatched:
             raise CatalogError(f"{source}: {what}; complete the pairs, or leave them out with --allow-unmatched")
         monitor.problem(Problem(str(source), what, "they are left out"))
+    unknown = sorted(set(named) - {s.image.stem for s in scenes})
+    if unknown:
+        what = f"its split lists name {len(unknown)} image(s) that are not there: {', '.join(unknown[:_SHOWN])}"
+        monitor.problem(Problem(str(named[unknown[0]]), what, "complete the data, or the lists"))
     if not scenes:
         raise CatalogError(f"{source}: no image has a label of the same name; supported: {', '.join(SUFFIXES)}")
     return scenes
@@ -100,7 +101,7 @@ def _folder_pairs(source: Path) -> list[tuple[Path, Path]]:
 def _match(source: Path, images: Path, labels: Path, *, single: bool) -> tuple[list[CatalogScene], list[Path]]:
     """Pair files by their path below the two folders, without suffix."""
     image_files, label_files = _files_by_name(images), _files_by_name(labels)
-    listed = _split_lists(images.parent)
+    listed = read_lists(images.parent, SUFFIXES)
     scenes = []
     for name in sorted(set(image_files) & set(label_files)):
         path = image_files[name]
@@ -135,37 +136,18 @@ def _files_by_name(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _split_lists(folder: Path) -> dict[str, str]:
-    """Splits from train.txt, val.txt and test.txt: one image name a line, with or without suffix."""
-    splits: dict[str, str] = {}
-    for path in sorted(folder.glob("*.txt")):
-        split = _SPLIT_WORDS.get(path.stem.lower())
-        if split is None:
-            continue
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if not line.strip():
-                continue
-            name = Path(line.strip()).name
-            stem = Path(name).stem if Path(name).suffix.lower() in SUFFIXES else name
-            if splits.get(stem, split) != split:
-                raise CatalogError(f"{path}: {stem} is in {split} and in {splits[stem]}; a scene has one split")
-            splits[stem] = split
-    return splits
-
-
 def _split_of(relative: Path) -> str | None:
-    words = {_SPLIT_WORDS[part.lower()] for part in relative.parts[:-1] if part.lower() in _SPLIT_WORDS}
+    words = {SPLIT_WORDS[part.lower()] for part in relative.parts[:-1] if part.lower() in SPLIT_WORDS}
     return words.pop() if len(words) == 1 else None
 
 
 def _from_manifest(path: Path) -> list[CatalogScene]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = set(reader.fieldnames or ())
-            rows = list(reader)
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+        reader = csv.DictReader(StringIO(read_text(path), newline=""))
+        columns = set(reader.fieldnames or ())
+        rows = list(reader)
+    except csv.Error as error:
+        raise CatalogError(f"{path}: is not a table of comma-separated values ({error})") from error
     if not {"image", "label"} <= columns:
         raise CatalogError(f"{path}: has the columns {', '.join(sorted(columns))}; expected at least image and label")
     return [_manifest_scene(path, line, row) for line, row in enumerate(rows, start=2)]
@@ -176,7 +158,7 @@ def _manifest_scene(path: Path, line: int, row: Mapping[str, str | None]) -> Cat
     if not image or not label:
         raise CatalogError(f"{path}:{line}: image or label is empty")
     split = (row.get("split") or "").strip().lower() or None
-    if split is not None and split not in _SPLIT_WORDS:
+    if split is not None and split not in SPLIT_WORDS:
         raise CatalogError(f"{path}:{line}: split {split!r} is unknown; expected {', '.join(SPLITS)}")
     name = (row.get("id") or "").strip() or Path(image).with_suffix("").as_posix()
     group = (row.get("group") or "").strip() or name
@@ -185,7 +167,7 @@ def _manifest_scene(path: Path, line: int, row: Mapping[str, str | None]) -> Cat
         (ImageFile(path.parent / image),),
         RasterLabel(path.parent / label),
         group,
-        _SPLIT_WORDS[split] if split else None,
+        SPLIT_WORDS[split] if split else None,
     )
 
 

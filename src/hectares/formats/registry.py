@@ -51,6 +51,8 @@ class Format:
     """Bits used by each choice of --images, where these are not all of its type."""
     folders: tuple[str, ...] = ()
     """Folders that `init` makes for the user to fill."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """What goes into these folders, where the description does not say."""
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Official splits: ids of scenes."""
     gsd_m: float | None = None

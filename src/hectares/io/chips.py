@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from hectares.core.bands import BandStats
 from hectares.core.legend import Legend
+from hectares.core.sampling import SPLITS
 from hectares.core.scaling import Scaling
 from hectares.core.scene import ChipReader, LabelledChip
 from hectares.core.window import Window
@@ -181,7 +182,13 @@ class ChipStore:
     @property
     def counts(self) -> dict[str, int]:
         """Number of chips in each split."""
-        return dict(self.content["counts"])
+        return {split: int(self.content["counts"][split]) for split in SPLITS}
+
+    @property
+    def class_pixels(self) -> dict[str, dict[str, int]]:
+        """Labelled pixels of each class, by split and class name in the order of the legend."""
+        found = self.content["class_pixels"]
+        return {split: {name: int(found[split][name]) for name in self.legend.names} for split in SPLITS}
 
     @property
     def scaling(self) -> Scaling:

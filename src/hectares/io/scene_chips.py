@@ -38,17 +38,26 @@ class SceneChips:
     def read(self, number: int, shift: tuple[float, float] | None = None) -> LabelledChip:
         """Give a chip; `shift` (0 to 1 down and right) says where in its room it is cut instead."""
         record = self._records[number]
-        window = record.window if shift is None else _moved(record.window, record.room, shift)
-        return self._cutter(record.scene).cut(window)
+        cutter = self._cutter(record)
+        return cutter.cut(record.window if shift is None else _moved(record.window, record.room, shift))
 
-    def _cutter(self, name: str) -> SceneCutter:
+    def _cutter(self, record: ChipRecord) -> SceneCutter:
+        from hectares.io.chips import hash_chip
+
+        name = record.scene
         with self._lock:
             if name not in self._open:
                 if name not in self._scenes:
                     raise ArtefactError(f"{self._folder}: the catalog lacks the scene {name!r}; prepare it again")
                 if len(self._open) >= _OPEN_SCENES:
                     self._open.pop(next(iter(self._open))).close()
-                self._open[name] = SceneCutter(self._scenes[name], self._catalog, self._rule)
+                cutter = SceneCutter(self._scenes[name], self._catalog, self._rule)
+                if hash_chip(cutter.cut(record.window)) != record.sha256:
+                    raise ArtefactError(
+                        f"{cutter.scene.image}: has other pixels or labels than when {self._folder} was prepared; "
+                        "prepare it again"
+                    )
+                self._open[name] = cutter
             return self._open[name]
 
 
