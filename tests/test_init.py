@@ -75,7 +75,7 @@ def test_a_file_of_a_layout_is_never_made_as_a_folder(tmp_path: Path, monkeypatc
     assert not (tmp_path / "p/data/train/annotation.json").exists()
     assert (tmp_path / "p/data/train/images").is_dir()
     assert (tmp_path / "p/data/v1.0").is_dir()
-    assert project.places["data/train/annotation.json"] == "file of the data set"
+    assert project.places["data/train/annotation.json"] == "file of the data set, as below"
 
 
 def test_a_folder_that_has_the_name_of_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -541,6 +541,23 @@ def test_one_image_with_two_lists_of_labels_is_a_copy_all_the_same(
         prepare_catalog(both, tmp_path / "c", CONFIG)
 
 
+def test_areas_of_one_image_that_were_written_as_rasters_keep_their_splits(
+    tmp_path: Path, write_raster: WriteRaster, legend: Legend
+):
+    image = write_raster("s.tif", np.arange(1, 129, dtype=np.uint16).reshape(1, 8, 16))
+    areas = np.zeros((2, 8, 16), np.uint8)
+    areas[0, :, :8], areas[1, :, 8:] = 10, 20
+    labels = [write_raster(f"{split}.tif", area) for split, area in zip(("train", "val"), areas, strict=True)]
+    scenes = [plain_scene(f"s@{p.stem}", image, p, f"s@{p.stem}", p.stem) for p in labels]
+    store = prepare_catalog(Catalog(tuple(scenes), legend), tmp_path / "chips", CONFIG)
+    assert store.counts == {"train": 1, "val": 1, "test": 0}
+    assert store.content["leaks"]["shared_images"] == 1
+    areas[1, 7, 7] = 20  # one pixel has a label in both
+    write_raster("val.tif", areas[1])
+    with pytest.raises(CatalogError, match="are the same image in the splits"):
+        prepare_catalog(Catalog(tuple(scenes), legend), tmp_path / "other", CONFIG)
+
+
 def test_a_scene_that_was_replaced_is_noticed_when_windows_are_read(
     tmp_path: Path, write_raster: WriteRaster, catalog: Catalog
 ):

@@ -198,7 +198,7 @@ def _map_classes(class_map: ClassMap, monitor: Monitor) -> list[ClassRow]:
     for window in track(class_map.windows(), monitor, "counting classes"):
         area = pixel_area(class_map.grid, window) if placed else None
         pixels, area_m2 = count_classes(class_map.read(window), len(legend), area)
-        account.add_label(None, pixels, area_m2 if placed else None)
+        account.add_label(None, pixels, area_m2 if placed else None, int(pixels[:-1].sum()))
     return account.classes()
 
 

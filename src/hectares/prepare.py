@@ -26,11 +26,11 @@ from hectares.core.window import Window, chip_windows
 from hectares.errors import CatalogError, ConfigError
 from hectares.formats.registry import find_format
 from hectares.io.artefact import dump_json, fingerprint, save_json, sha256_file, stamp
-from hectares.io.catalog import Catalog, CatalogScene, VectorLabel, catalog_json, read_catalog
+from hectares.io.catalog import Catalog, CatalogScene, RasterLabel, VectorLabel, catalog_json, read_catalog
 from hectares.io.chip_tally import ChipTally
 from hectares.io.chip_writer import ChipWriter
 from hectares.io.chips import KIND, ChipRecord, ChipShape, ChipStore, open_chips
-from hectares.io.cutting import CuttingRule, SceneCutter, named_bands
+from hectares.io.cutting import CuttingRule, SceneCutter, labels_are_apart, named_bands
 from hectares.io.outputs import resumable_folder
 from hectares.io.scene_contract import hash_scene
 from hectares.io.scene_facts import SceneFacts, check_scenes
@@ -122,7 +122,7 @@ def _draw(store: ChipStore, monitor: Monitor) -> None:
     pixels = {s: list(n.values()) for s, n in store.content["class_pixels"].items() if store.counts[s]}
     to_ha = None if store.gsd_m is None else store.gsd_m**2 / _M2_PER_HA
     area = None if to_ha is None else {s: [p * to_ha for p in n] for s, n in pixels.items()}
-    draw_class_shares(pixels, store.legend, store.folder / "classes.png", area)
+    draw_class_shares(pixels, store.legend, store.folder / "classes.png", area, labelled_px=store.labelled_px)
     reader, records = store.chips("train"), store.records("train")
     examples = []
     for n in choose_examples(store.class_counts("train"), _EXAMPLES):
@@ -231,10 +231,14 @@ def _shared_images(catalog: Catalog, plan: Plan) -> int:
     return sum(len(found) > 1 for found in splits.values())
 
 
-def _are_areas(one: CatalogScene, other: CatalogScene) -> bool:
-    """Tell if two scenes are areas of one image that belong to different splits: no labelled pixel is in both."""
+def _are_areas(one: CatalogScene, other: CatalogScene, catalog: Catalog) -> bool:
+    """Tell if two scenes are areas of one image, each with labels of its own: no labelled pixel is in both."""
+    if one.images != other.images:
+        return False
+    if isinstance(one.label, RasterLabel) and isinstance(other.label, RasterLabel):  # as `labels` writes areas
+        return labels_are_apart(one, other, catalog)
     areas = [s.label.aoi_split for s in (one, other) if isinstance(s.label, VectorLabel)]
-    return one.images == other.images and len(areas) == 2 and None not in areas and areas[0] != areas[1]
+    return len(areas) == 2 and None not in areas and areas[0] != areas[1]
 
 
 def _settle_copies(
@@ -245,15 +249,18 @@ def _settle_copies(
     Dropped is what comes later in the order test, val, train. Scenes of one image file with labels of disjoint
     areas are meant so: that is how areas get splits.
     """
-    kept: dict[str, int] = {}
+    kept: dict[str, list[int]] = {}
     settled = list(plan)
     order = sorted(range(len(plan)), key=lambda i: (min((_RANK[c.split] for c in plan[i]), default=3), i))
     dropped = 0
     for i in order:
-        scene, j = catalog.scenes[i], kept.setdefault(inputs[catalog.scenes[i].id], i)
-        earlier = catalog.scenes[j]
-        if i == j or _are_areas(earlier, scene):
+        scene = catalog.scenes[i]
+        same = kept.setdefault(inputs[scene.id], [])
+        j = next((j for j in same if not _are_areas(catalog.scenes[j], scene, catalog)), None)
+        if j is None:
+            same.append(i)
             continue
+        earlier = catalog.scenes[j]
         splits = {c.split for c in (*plan[i], *plan[j])}
         if config.copies == "drop":
             settled[i] = []

@@ -65,3 +65,11 @@ def test_what_acts_on_a_terminal_is_escaped(name, shown):
 def test_a_result_that_tells_of_problems_itself_ends_with_3(printed):
     assert show_result({}, ["x"], (), as_json=False, complete=False) == 3
     assert show_result({}, ["x"], (), as_json=False) == 0
+
+
+def test_scores_of_overlapping_classes_have_no_kappa():
+    from hectares.cli.showing import show_scores
+
+    overall = {"accuracy": 0.9, "mean_iou": 0.5, "mean_f1": 0.6}
+    assert show_scores([], overall)[1] == "accuracy 0.900   mean IoU 0.500   mean F1 0.600"
+    assert show_scores([], overall | {"kappa": 0.7})[1].endswith("mean F1 0.600   kappa 0.700")

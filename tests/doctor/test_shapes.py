@@ -121,3 +121,12 @@ def test_metres_that_are_declared_degrees_are_found(tmp_path):
 def test_lines_are_no_labels(examine):
     line = shapely.LineString([(X, Y), (X + 9, Y + 9)])
     assert ("shapes", "error", 1) in checks(examine([(line, "road")]))
+
+
+def test_a_file_without_shapes_is_wrong_unless_it_says_that_there_are_none(tmp_path):
+    empty, collection = tmp_path / "empty.geojson", tmp_path / "none.geojson"
+    empty.write_bytes(b"")
+    collection.write_text('{"type": "FeatureCollection", "features": []}')
+    for path in (empty, collection):
+        assert examine_shapes(ShapeFile(path, may_be_empty=True), [SCENE])[0] == []
+        assert [f.severity for f in examine_shapes(ShapeFile(path), [SCENE])[0]] == ["error"]

@@ -62,6 +62,15 @@ def test_a_scene_of_two_files_is_taken_in_their_order(write_raster: WriteRaster,
         assert np.array_equal(source.read(ALL).image, IMAGE)
 
 
+def test_an_index_is_made_of_bands_of_several_files_that_say_no_names(write_raster: WriteRaster, notes: Notes):
+    files = [write_raster("rgb.tif", IMAGE[:2]), write_raster("nir.tif", IMAGE[2])]
+    spec = _spec("red", "green", "nir", "ndvi", plan=BandPlan("all", ("ndvi",)))
+    with open_for(spec, files, InputRule(), notes) as source:
+        image = source.read(ALL).image
+    red, nir = IMAGE[0].astype(float), IMAGE[2].astype(float)
+    assert np.allclose(image, [*IMAGE, (nir - red) / (nir + red)])
+
+
 @pytest.mark.parametrize(
     ("bidx", "message"),
     [

@@ -62,3 +62,11 @@ def test_the_same_numbers_give_the_same_bytes(tmp_path: Path):
     for name in ("a", "b"):
         draw_class_shares({"train": np.array([5, 60])}, LEGEND, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_where_classes_overlap_shares_are_of_the_labelled_pixels(tmp_path: Path):
+    pixels = {"train": [80, 60]}
+    for name, labelled_px in (("of 100", {"train": 100}), ("of 140", {"train": 140}), ("sum", None)):
+        draw_class_shares(pixels, LEGEND, tmp_path / name, labelled_px=labelled_px)
+    whole, of_sum, by_default = ((tmp_path / name).read_bytes() for name in ("of 100", "of 140", "sum"))
+    assert whole != of_sum == by_default

@@ -72,6 +72,15 @@ def test_planes_are_drawn_with_the_later_class_on_top(tmp_path: Path):
     draw(tmp_path / "f", [example(9, label=planes)])
 
 
+def test_a_pixel_without_any_of_overlapping_classes_is_labelled_all_the_same():
+    planes = np.zeros((2, 8, 8), np.uint8)
+    planes[0, :2], planes[:, 4:] = 1, 255
+    found = example(8, label=planes)
+    assert np.array_equal(found.known, np.arange(8)[:, None] < 4 * np.ones((1, 8)))
+    assert (found.indices[:2] == 0).all()
+    assert (found.indices[2:] == 255).all()
+
+
 def test_overlay_mixes_class_colors_into_the_picture_and_spares_what_is_unlabelled():
     picture = np.full((1, 3, 3), 100, np.uint8)
     laid = overlay(picture, np.array([[0, 1, 255]], np.uint8), LEGEND, 0.25)

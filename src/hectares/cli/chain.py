@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.table import Table
 
-from hectares.cli.console import ConsoleMonitor, table
+from hectares.cli.console import ConsoleMonitor, format_percent, table
 from hectares.cli.options import Writing
 from hectares.cli.running import OPTIONS, Outcome, keep_memory, run_verb
 from hectares.config.evaluate import EvaluateConfig
@@ -47,9 +47,10 @@ def prepare(
         from hectares.prepare import prepare_source
 
         store = prepare_source(layout, source, chips, config, overwrite=general.overwrite, monitor=monitor)
-        pixels = store.class_pixels
+        pixels, labelled_px = store.class_pixels, store.labelled_px
+        cut = [s for s, n in store.counts.items() if n]
         rows = [
-            (name, *(100 * pixels[s][name] / max(1, sum(pixels[s].values())) for s in pixels))
+            (name, *(format_percent(pixels[s][name] / max(1, labelled_px[s])) for s in cut))
             for name in store.legend.names
         ]
         counted = ", ".join(f"{n} {split}" for split, n in store.counts.items())
@@ -61,7 +62,7 @@ def prepare(
             apart = "no scene is in two splits"
         lines: list[str | Table] = [
             f"{chips}: {counted} chips of {store.chip_px} px, bands {', '.join(store.stats.names)}",
-            table(("class", *(f"{s} %" for s in pixels)), rows),
+            table(("class", *(f"{s} %" for s in cut)), rows),
             apart,
             f"look at {chips / 'examples.png'} and {chips / 'classes.png'} before training",
             f"next: hectares train {chips} run",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from hectares.cli.console import Line, styled, table
+from hectares.cli.console import Line, format_percent, styled, table
 
 if TYPE_CHECKING:
     from hectares.check import Checkup, Examined
@@ -93,6 +93,7 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"{facts['shapes']:,} shape{'s' * (facts['shapes'] != 1)}, {facts['crs'][:40]}"
     if "scenes" in facts:
         yield f"{facts['scenes']:,} scene{'s' * (facts['scenes'] != 1)}"
+    if facts.get("scenes"):
         small, large = (f"{h} x {w}" for h, w in (facts["smallest_px"], facts["largest_px"]))
         yield f"{small} px" if small == large else f"{small} to {large} px"
     if "size_px" in facts:
@@ -103,7 +104,7 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
     for image in facts.get("bands", ()) if "chips" not in facts else ():
         names = ", ".join(image["names"])
         yield f"{len(image['names'])} band{'s' * (len(image['names']) != 1)} of {image['dtype']} ({names})"
-    if facts.get("nodata_share"):
+    if facts.get("nodata_share") and facts.get("scenes") != 0:
         yield f"{facts['nodata_share']:.1%} nodata"
     if facts.get("labelled_share") is not None:
         yield f"{facts['labelled_share']:.1%} labelled"
@@ -111,7 +112,6 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _class_table(rows: Sequence[ClassRow]) -> Line:
     splits = [s for s in dict.fromkeys(s for row in rows for s in row.by_split) if s != "all"]
-    totals = {s: max(1, sum(row.by_split.get(s, 0) for row in rows)) for s in splits}
     largest = max(max((row.share for row in rows), default=0), 1e-12)
     has_area = any(row.area_ha is not None for row in rows)
     columns = ["class", "pixels", "%", *(f"{s} %" for s in splits), *(["ha"] if has_area else []), ""]
@@ -119,19 +119,14 @@ def _class_table(rows: Sequence[ClassRow]) -> Line:
         [
             row.name,
             row.pixels,
-            _percent(row.share),
-            *(_percent(row.by_split.get(s, 0) / totals[s]) for s in splits),
+            format_percent(row.share),
+            *(format_percent(row.share_by_split[s]) for s in splits),
             *([None if row.area_ha is None else f"{row.area_ha:,.2f}"] if has_area else []),
             styled(("█" * max(round(_BAR * row.share / largest), int(row.pixels > 0)), _hex(row.color))),
         ]
         for row in rows
     ]
     return table(columns, cells)
-
-
-def _percent(share: float) -> str:
-    percent = 100 * share
-    return f"{percent:.1f}" if percent >= 0.1 or percent == 0 else f"{percent:.2g}"
 
 
 def _hex(color: tuple[int, int, int]) -> str:

@@ -180,6 +180,16 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     return grid
 
 
+def format_percent(share: float) -> str:
+    """Give a share of 0 to 1 in per cent; what is rare keeps two digits.
+
+    >>> format_percent(0.4256), format_percent(0.00012), format_percent(0)
+    ('42.6', '0.012', '0.0')
+    """
+    percent = 100 * share
+    return f"{percent:.1f}" if percent >= 0.1 or percent == 0 else f"{percent:.2g}"
+
+
 def _is_number(value: object) -> bool:
     return value is None or isinstance(value, (int, float)) or bool(_NUMBER.fullmatch(str(value)))
 

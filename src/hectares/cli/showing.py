@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 def show_scores(rows: Sequence[Sequence[object]], overall: Mapping[str, float]) -> list[str | Table]:
     """Scores by class, and over all."""
     columns = ("class", "IoU", "F1", "precision", "recall", "reference px", "predicted px")
-    summary = (
-        f"accuracy {overall['accuracy']:.3f}   mean IoU {overall['mean_iou']:.3f}   "
-        f"mean F1 {overall['mean_f1']:.3f}   kappa {overall['kappa']:.3f}"
-    )
+    known = {"accuracy": "accuracy", "mean_iou": "mean IoU", "mean_f1": "mean F1", "kappa": "kappa"}
+    summary = "   ".join(f"{name} {overall[key]:.3f}" for key, name in known.items() if key in overall)
     return [table(columns, [row[1:] for row in rows]), summary]
 
 

@@ -12,6 +12,7 @@ from hectares.cli.console import ConsoleMonitor, table
 from hectares.cli.options import Writing
 from hectares.cli.running import OPTIONS, Outcome, run_verb
 from hectares.config.labels import LabelsConfig
+from hectares.core.sampling import SPLITS
 
 if TYPE_CHECKING:
     from hectares.labels import LabelFolder
@@ -48,7 +49,7 @@ def labels(
 
         written = write_labels(layout, source, out, config, overwrite=general.overwrite, monitor=monitor)
         total = sum(written.counts.values())
-        splits = ", ".join(f"{n:,} {split}" for split, n in written.counts.items() if split)
+        splits = ", ".join(f"{written.counts[s]:,} {s}" for s in SPLITS if s in written.counts)
         counted = f"{total:,} label(s)" + (f" ({splits})" if splits else "")
         next_step = f"hectares prepare catalog {out} chips"
         if config.split_classes:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
+from hectares.core.sampling import SPLITS
 from hectares.doctor.finding import Finding
 from hectares.errors import GridError
 
@@ -31,6 +32,8 @@ class ClassRow:
     area_ha: float | None
     """On the ellipsoid; None where the size of a pixel is unknown."""
     by_split: dict[str, int]
+    share_by_split: dict[str, float]
+    """Of the labelled pixels of the split."""
 
 
 @dataclass
@@ -53,6 +56,8 @@ class Account:
     _labels: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Labels of each kind, and the first scene."""
     _class_px: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    _labelled_px: Counter[str] = field(default_factory=Counter)
+    """Less than the sum over the classes where these overlap."""
     _class_m2: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     _without_area: bool = False
 
@@ -84,10 +89,13 @@ class Account:
         count, first = self._labels.get(kind, (0, scene))
         self._labels[kind] = (count + 1, first)
 
-    def add_label(self, split: str | None, pixels: NDArray[np.int64], area_m2: NDArray[np.float64] | None) -> None:
-        """Add pixels and areas (K + 1,) of the classes of a label, the last unlabelled."""
+    def add_label(
+        self, split: str | None, pixels: NDArray[np.int64], area_m2: NDArray[np.float64] | None, labelled_px: int
+    ) -> None:
+        """Add pixels and areas (K + 1,) of the classes of a label, the last unlabelled, and how many have a label."""
         total = self._class_px.setdefault(split or _UNSPLIT, np.zeros(len(self.legend) + 1, np.int64))
         total += pixels
+        self._labelled_px[split or _UNSPLIT] += labelled_px
         self.one_class += int(np.count_nonzero(pixels[:-1]) == 1)
         if area_m2 is None:
             self._without_area = True
@@ -97,7 +105,12 @@ class Account:
     @property
     def class_pixels(self) -> dict[str, list[int]]:
         """Pixels of each class by split."""
-        return {split: n[:-1].tolist() for split, n in self._class_px.items()}
+        return {split: self._class_px[split][:-1].tolist() for split in self._splits}
+
+    @property
+    def _splits(self) -> list[str]:
+        """Splits in the order of their use, not in that of the scenes."""
+        return [s for s in (*SPLITS, _UNSPLIT) if s in self._class_px]
 
     @property
     def finest_gsd_m(self) -> float | None:
@@ -115,9 +128,10 @@ class Account:
                 c.name,
                 c.color,
                 int(total[k]),
-                float(total[k] / max(1, total.sum())),
+                float(total[k] / max(1, self._labelled_px.total())),
                 float(self._class_m2[k] / 1e4) if known else None,
-                {split: int(n[k]) for split, n in self._class_px.items()},
+                {split: int(self._class_px[split][k]) for split in self._splits},
+                {split: float(self._class_px[split][k] / max(1, self._labelled_px[split])) for split in self._splits},
             )
             for k, c in enumerate(self.legend.classes)
         ]
@@ -127,8 +141,8 @@ class Account:
         (small, large) = self._shapes or ((0, 0), (0, 0))
         bands = [max(found, key=lambda k: found[k]) for _, found in sorted(self._bands.items())]
         present = [row.pixels for row in self.classes() if row.pixels]
-        labelled = sum(int(n[:-1].sum()) for n in self._class_px.values())
-        total = sum(int(n.sum()) for n in self._class_px.values())
+        labelled = self._labelled_px.total()
+        total = labelled + sum(int(n[-1]) for n in self._class_px.values())
         return {
             "scenes": self.scenes,
             "smallest_px": list(small),

@@ -41,10 +41,14 @@ class ShapeFile:
     layer: str | None = None
     field: str | None = None
     crs: str | None = None
+    may_be_empty: bool = False
+    """No shape, even no byte, says that there is nothing in the scene."""
 
 
 def examine_shapes(file: ShapeFile, grids: Sequence[Grid] = ()) -> tuple[list[Finding], dict[str, Any]]:
     """Examine a vector file, give findings and facts; `grids` are the georeferenced scenes that it labels."""
+    if file.may_be_empty and file.path.is_file() and file.path.stat().st_size == 0:
+        return [], {"shapes": 0}
     try:
         columns = [] if file.field is None else [file.field]
         layer = read_layer(file.path, layer=file.layer, crs=file.crs, columns=columns)
@@ -67,7 +71,8 @@ def _examine(file: ShapeFile, layer: VectorLayer, grids: Sequence[Grid]) -> Iter
     exam = _Exam(where, layer, shapes, np.array(layer.ids or range(len(kept)), np.int64)[kept], _pixel(layer, grids))
     yield from _invalid(file, layer.crs)
     if not len(shapes):
-        yield Finding("shapes", "error", where, "has no polygon", "give a layer of polygons")
+        if not file.may_be_empty:
+            yield Finding("shapes", "error", where, "has no polygon", "give a layer of polygons")
         return
     values = () if file.field is None else layer.attributes.get(file.field, ())
     yield from exam.outside(grids)

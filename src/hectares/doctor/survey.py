@@ -130,7 +130,8 @@ class Survey:
         if scene.label is None:
             return None
         if isinstance(scene.label, VectorLabel):
-            file = ShapeFile(scene.label.path, scene.label.layer, scene.label.field, scene.label.crs)
+            name = scene.label
+            file = ShapeFile(name.path, name.layer, name.field, name.crs, name.may_be_empty)
             self._shapes.setdefault(file, []).extend([grid] if grid.is_georeferenced else [])
         try:
             exam = LabelExam(scene.label, self._catalog.legend, self._catalog.rules, grid, scene.id)
@@ -223,6 +224,7 @@ class _LabelReading:
         self._survey, self._number, self._scene, self._grid, self._exam = survey, number, scene, grid, exam
         count = len(survey.account.legend)
         self._pixels, self._area = np.zeros(count + 1, np.int64), np.zeros(count + 1)
+        self._read_px = 0
         self._has_area = grid.is_georeferenced or scene.gsd_m is not None
         self._digest = hashlib.sha256()
         self._shift = ShiftTally()
@@ -238,6 +240,7 @@ class _LabelReading:
         self._digest.update(np.ascontiguousarray(label).data)
         pixels, area = count_classes(label, len(self._pixels) - 1, self._pixel_area(window))
         self._pixels += pixels
+        self._read_px += window.pixels
         self._area += area
         if self._survey.measures_shift(self._number):
             indices = label if label.ndim == 2 else _flat(label)
@@ -264,7 +267,8 @@ class _LabelReading:
         survey, scene = self._survey, self._scene
         survey.ledger.add(self._exam.findings())
         self._exam.close()
-        survey.account.add_label(scene.split, self._pixels, self._area if self._has_area else None)
+        labelled_px = self._read_px - int(self._pixels[-1])
+        survey.account.add_label(scene.split, self._pixels, self._area if self._has_area else None, labelled_px)
         gsd_m = pixel_size_m(self._grid, scene.gsd_m)
         survey.take_label(self._number, self._digest.digest(), self._shift, gsd_m)
         if not self._pixels[:-1].any():

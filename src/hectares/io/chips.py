@@ -191,6 +191,11 @@ class ChipStore:
         return {split: {name: int(found[split][name]) for name in self.legend.names} for split in SPLITS}
 
     @property
+    def labelled_px(self) -> dict[str, int]:
+        """Pixels with a label by split; less than the sum over the classes where these overlap."""
+        return {split: sum(r.labelled_px for r in self.records(split)) for split in self.counts}
+
+    @property
     def scaling(self) -> Scaling:
         """How values become what a network sees; by the range of all training pixels, if not of each scene."""
         return Scaling.of(self.content["scaling"], self.stats, self.content["depths"])

@@ -193,3 +193,21 @@ def named_bands(scene: CatalogScene, names: tuple[str, ...] | None) -> CatalogSc
         return scene
     first: ImageFile = replace(scene.images[0], bands=names)
     return replace(scene, images=(first, *scene.images[1:]))
+
+
+def labels_are_apart(one: CatalogScene, other: CatalogScene, catalog: Catalog) -> bool:
+    """Tell if no pixel has a label in both of two scenes of one image."""
+    rule = CuttingRule(BandPlan(), multilabel=catalog.rules.multilabel)
+    with SceneCutter(one, catalog, rule) as first, SceneCutter(other, catalog, rule) as second:
+        height, width = first.image.grid.shape
+        for row in range(0, height, _STRIP_PX):
+            window = Window(row, 0, min(_STRIP_PX, height - row), width)
+            if (_knows(first, window) & _knows(second, window)).any():
+                return False
+    return True
+
+
+def _knows(cutter: SceneCutter, window: Window) -> NDArray[np.bool_]:
+    """Tell where a scene has a label, (h, w)."""
+    known: NDArray[np.bool_] = cutter.cut_label(window) != IGNORE
+    return np.logical_or.reduce(known, axis=0) if known.ndim == 3 else known

@@ -65,8 +65,7 @@ def open_for(spec: SegmenterSpec, files: Sequence[Path], rule: InputRule, monito
                 f"{whole.path}: --bidx chooses {len(positions)} bands, the segmenter takes {len(_measured(spec))} "
                 f"({', '.join(_measured(spec))})"
             )
-        if len(images) == 1:
-            images = [replace(images[0], bands=_named(whole.available, positions, _measured(spec)))]
+        images = _renamed(images, _named(whole.available, positions, _measured(spec)))
     plan = replace(spec.plan, bands=",".join(str(n + 1) for n in positions))
     source = open_scene(images, plan, tolerate_damage=True)
     try:
@@ -90,7 +89,7 @@ def _images(spec: SegmenterSpec, files: Sequence[Path]) -> list[ImageFile]:
             names.append(raster.facts.bands)
     every = [name.lower() for bands in names for name in bands]
     if len(set(every)) == len(every):
-        return [ImageFile(path, depth=depth) for path in files]
+        return [ImageFile(path, bands=bands, depth=depth) for path, bands in zip(files, names, strict=True)]
     starts = np.cumsum([1, *map(len, names)]).tolist()
     return [
         ImageFile(path, bands=tuple(f"band_{start + n}" for n in range(len(bands))), depth=depth)
@@ -98,8 +97,19 @@ def _images(spec: SegmenterSpec, files: Sequence[Path]) -> list[ImageFile]:
     ]
 
 
+def _renamed(images: Sequence[ImageFile], names: Sequence[str]) -> list[ImageFile]:
+    """Give the bands of all files their names, so that indices find them."""
+    left = list(names)
+    renamed = []
+    for image in images:
+        count = len(image.bands or left)
+        renamed.append(replace(image, bands=tuple(left[:count])))
+        left = left[count:]
+    return renamed
+
+
 def _named(available: Sequence[str], positions: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
-    """Give all bands of a file names by which the chosen ones are those of the segmenter, and no other is."""
+    """Give all bands of a scene names by which the chosen ones are those of the segmenter, and no other is."""
     taken = {name.lower() for name in names}
     free = [f"other_{n}" if name.lower() in taken else name for n, name in enumerate(available, start=1)]
     for position, name in zip(positions, names, strict=True):

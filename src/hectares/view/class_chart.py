@@ -37,22 +37,45 @@ _LINEAR_UP_TO = 50.0
 """If the largest share is more than this many times the smallest, bars are drawn to a logarithmic scale."""
 
 
-def draw_class_shares(pixels: Amounts, legend: Legend, path: Path, area_ha: Amounts | None = None) -> None:
-    """Draw pixels, share and, if known, area of every class in every split, as bars in the class colors."""
-    class_shares_sheet(pixels, legend, area_ha).save(path)
+def draw_class_shares(
+    pixels: Amounts,
+    legend: Legend,
+    path: Path,
+    area_ha: Amounts | None = None,
+    *,
+    labelled_px: Mapping[str, int] | None = None,
+) -> None:
+    """Draw pixels, share and, if known, area of every class in every split, as bars in the class colors.
+
+    `labelled_px` of each split is what the shares are of, where that is not the sum over the classes: they overlap.
+    """
+    class_shares_sheet(pixels, legend, area_ha, labelled_px=labelled_px).save(path)
 
 
-def class_shares_sheet(pixels: Amounts, legend: Legend, area_ha: Amounts | None = None) -> Sheet:
+def class_shares_sheet(
+    pixels: Amounts,
+    legend: Legend,
+    area_ha: Amounts | None = None,
+    *,
+    labelled_px: Mapping[str, int] | None = None,
+) -> Sheet:
     """Give the figure of class shares; see `draw_class_shares`."""
-    return _Chart({s: np.asarray(n, np.float64) for s, n in pixels.items()}, legend, area_ha).draw()
+    amounts = {s: np.asarray(n, np.float64) for s, n in pixels.items()}
+    return _Chart(amounts, legend, area_ha, labelled_px or {s: int(n.sum()) for s, n in amounts.items()}).draw()
 
 
 class _Chart:
     """One row a class, one group of columns a split: bar, share, pixels, area."""
 
-    def __init__(self, pixels: Mapping[str, NDArray[np.float64]], legend: Legend, area_ha: Amounts | None) -> None:
-        self._pixels, self._legend, self._area = pixels, legend, area_ha
-        self._shares = {split: n / max(float(n.sum()), 1.0) for split, n in pixels.items()}
+    def __init__(
+        self,
+        pixels: Mapping[str, NDArray[np.float64]],
+        legend: Legend,
+        area_ha: Amounts | None,
+        labelled_px: Mapping[str, int],
+    ) -> None:
+        self._pixels, self._legend, self._area, self._labelled_px = pixels, legend, area_ha, labelled_px
+        self._shares = {split: n / max(labelled_px[split], 1) for split, n in pixels.items()}
         self._row_h = float(np.clip(5.0 / len(legend), 0.24, 0.36))
         self._names = [shorten(name, _NAME_MAX) for name in legend.names]
         self._left = _MARGIN + _SWATCH + 0.09 + max(text_width(name) for name in self._names) + 0.25
@@ -86,7 +109,7 @@ class _Chart:
 
     def _draw_split(self, sheet: Sheet, split: str, left: float) -> None:
         shares = self._shares[split]
-        total = float(self._pixels[split].sum())
+        total, sums = self._labelled_px[split], float(self._pixels[split].sum())
         sheet.text(left, _TOP - 0.36, shorten(split, self._bar_w, HEADING), HEADING, valign="baseline")
         axes = sheet.axes(left, _TOP, self._bar_w, self._row_h * len(shares))
         axes.set(xlim=(0, 1), ylim=(len(shares), 0))
@@ -103,7 +126,7 @@ class _Chart:
         columns = [(pixels_x, _counts(self._pixels[split]), amount(total))]
         if self._area is not None:
             hectares = [float(a) for a in self._area[split]]
-            columns.append((area_x, [area(a) for a in hectares], area(sum(hectares))))
+            columns.append((area_x, [area(a) for a in hectares], area(sum(hectares) * total / max(sums, 1.0))))
         for x, texts, summed in columns:
             for k, text in enumerate([*texts, summed]):
                 sheet.text(x, self._middle(k), text, NOTE, align="right", valign="center")

@@ -47,6 +47,12 @@ class LabelExample:
         top = len(present) - 1 - present[::-1].argmax(axis=0)
         return np.where(present.any(axis=0), top, IGNORE).astype(np.uint8)
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Where there is a label (h, w), be it that none of overlapping classes is there."""
+        known: NDArray[np.bool_] = self.label != IGNORE
+        return known if known.ndim == 2 else np.logical_or.reduce(known, axis=0)
+
 
 def draw_examples(
     examples: Sequence[LabelExample], legend: Legend, bands: Sequence[str], path: Path, *, alpha: float = 0.5
@@ -91,7 +97,8 @@ class _Gallery:
         self._panel_h = min(tallest, 1.6) * self._panel_w
         entries = [(c.name, c.color) for c in legend.classes]
         if any((e.indices == IGNORE).any() for e in examples):
-            entries.append(("unlabelled", NO_DATA_COLOR))
+            is_bare = any((e.known & (e.indices == IGNORE)).any() for e in examples)
+            entries.append(("no class, or unlabelled" if is_bare else "unlabelled", NO_DATA_COLOR))
         self._key = ColorKey(entries, _WIDTH - 2 * _MARGIN)
         self._top = 0.86 + self._key.height + _HEADS - 0.2
         self._clear = _commonest([e.indices for e in examples], len(legend))
@@ -139,7 +146,7 @@ class _Gallery:
             is_small = max(panel.shape) <= self._panel_w * sheet.dpi
             sheet.picture(x, top, self._panel_w, self._panel_h, panel, sharp=is_small or k == 1)
         y = top + self._panel_h + 0.17
-        facts = _facts(indices)
+        facts = _facts(example)
         room = self._group_w - text_width(facts, NOTE) - 0.2
         sheet.text(left, y, _title(example, room), _TITLE, valign="baseline")
         sheet.text(left + self._group_w, y, facts, NOTE, align="right", valign="baseline")
@@ -164,7 +171,7 @@ def _title(example: LabelExample, room: float) -> str:
     return backwards[::-1] + place
 
 
-def _facts(indices: NDArray[np.uint8]) -> str:
-    known = indices[indices != IGNORE]
-    classes = count(len(np.unique(known)), "class", "classes")
-    return classes if known.size == indices.size else f"{classes}, {percent(known.size / indices.size, 0)} labelled"
+def _facts(example: LabelExample) -> str:
+    indices, known = example.indices, example.known
+    classes = count(len(np.unique(indices[indices != IGNORE])), "class", "classes")
+    return classes if known.all() else f"{classes}, {percent(float(known.mean()), 0)} labelled"

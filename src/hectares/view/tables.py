@@ -15,6 +15,8 @@ Content = Mapping[str, Any]
 
 _KM2_FROM_HA = 20_000
 _M2_PER_HA = 10_000.0
+_OF_ONE_CLASS_A_PIXEL = {"kappa": "kappa", "weighted_iou": "IoU weighted by frequency"}
+"""Scores that there are not where classes may overlap."""
 _HA_PER_KM2 = 100.0
 
 
@@ -215,8 +217,7 @@ def score_section(evaluation: Content, name: str) -> ScoreSection:
         Fact("accuracy", percent(o["accuracy"])),
         Fact("mean IoU", score(o["mean_iou"])),
         Fact("mean F1", score(o["mean_f1"])),
-        Fact("kappa", score(o["kappa"])),
-        Fact("IoU weighted by frequency", score(o["weighted_iou"])),
+        *(Fact(what, score(o[key])) for key, what in _OF_ONE_CLASS_A_PIXEL.items() if key in o),
     )
     return ScoreSection(name, scored_sentence(evaluation), overall, tuple(lines))
 
