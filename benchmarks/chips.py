@@ -25,8 +25,8 @@ from hectares.config.prepare import PrepareConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, RasterLabel
-from hectares.io.chips import ChipStore
-from hectares.io.scene_file import write_scene
+from hectares.io.chips.store import ChipStore
+from hectares.io.rasters.scene_file import write_scene
 from hectares.prepare import prepare_catalog
 
 CHIP = 256

@@ -25,7 +25,7 @@ from pycocotools.coco import COCO
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.io.catalog import CocoLabel, LabelRules
-from hectares.io.coco import open_coco, read_coco
+from hectares.io.shapes.coco import open_coco, read_coco
 
 SIDE = 300
 

@@ -22,7 +22,7 @@ from hectares.core.bands import BandStats
 from hectares.core.legend import Legend
 from hectares.core.spec import SegmenterSpec
 from hectares.io.artefact import stamp
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
 from hectares.io.segmenter import find_segmenter, save_segmenter
 from hectares.predict import plan_tiles, predict_scene
 from hectares.runtime.allocator import keep_freed_memory

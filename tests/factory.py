@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
 from hectares.io.catalog import CatalogScene, ImageFile, RasterLabel
-from hectares.io.chips import ChipStore
+from hectares.io.chips.store import ChipStore
 from hectares.monitor import Problem
 
 Nodata = Literal["tag", "alpha", "mask", "nan"]

@@ -17,7 +17,7 @@ from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ConfigError, Interrupted
 from hectares.io.artefact import dump_json
-from hectares.io.class_map import write_class_map
+from hectares.io.rasters.class_map import write_class_map
 from layouts.blocks import draw, place, write_blocks, write_pair
 
 

@@ -18,7 +18,7 @@ from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, ConfigError
 from hectares.evaluate import evaluate_chips
 from hectares.io.artefact import dump_json
-from hectares.io.class_map import open_class_map
+from hectares.io.rasters.class_map import open_class_map
 from hectares.io.segmenter import find_segmenter
 from hectares.predict import predict_scene
 from hectares.prepare import prepare_chips
@@ -113,7 +113,7 @@ def test_a_scaling_travels_with_the_segmenter(scene: Path, tmp_path: Path, scali
     out = predict_scene(run, scene / "scene.tif", tmp_path / "m.tif", PredictConfig(device="cpu"))
     with open_class_map(out) as opened:
         found = opened.read(opened.grid.window)
-    from hectares.io.raster import open_raster
+    from hectares.io.rasters.raster import open_raster
 
     with open_raster(scene / "label.tif") as label:
         expected = label.read(label.grid.window).image[0] - 1

@@ -15,7 +15,7 @@ from hectares.core.grid import Grid
 from hectares.core.legend import LandClass, Legend
 from hectares.errors import ArtefactError, GridError, LegendError
 from hectares.evaluate import evaluate, evaluate_map
-from hectares.io.class_map import save_class_map
+from hectares.io.rasters.class_map import save_class_map
 
 LEGEND = Legend.of({1: "water", 2: "forest", 5: "rock"})
 MAP = np.array([[1, 1, 2, 255], [2, 2, 2, 1], [5, 1, 255, 2]], np.uint8)

@@ -49,7 +49,7 @@ def test_arithmetic_works_without_files_and_networks(module: str):
 
 
 def test_files_are_read_without_torch():
-    assert "torch" not in _loaded_by("import hectares.measure, hectares.io.class_map, hectares.predict")
+    assert "torch" not in _loaded_by("import hectares.measure, hectares.io.rasters.class_map, hectares.predict")
 
 
 @pytest.mark.parametrize("name", hectares.__all__)

@@ -22,9 +22,9 @@ from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, CatalogError, GridError, Interrupted, LegendError
 from hectares.io.catalog import Catalog, LabelRules, read_catalog
 from hectares.io.label_index import INDEX, JOURNAL
-from hectares.io.label_rasters import PalettePng
 from hectares.io.labels import open_label
-from hectares.io.raster import open_raster
+from hectares.io.rasters.label_rasters import PalettePng
+from hectares.io.rasters.raster import open_raster
 from hectares.labels import LabelFolder, write_labels
 from hectares.monitor import QUIET, Monitor, QuietMonitor
 from hectares.prepare import prepare_source

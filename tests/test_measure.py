@@ -18,8 +18,8 @@ from hectares.core.area import pixel_area
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, ConfigError, GsdError, VectorError
-from hectares.io.class_map import open_class_map, save_class_map
-from hectares.io.vectors import VectorLayer, write_layer
+from hectares.io.rasters.class_map import open_class_map, save_class_map
+from hectares.io.shapes.vectors import VectorLayer, write_layer
 from hectares.measure import COLUMNS, OUTSIDE, measure_map
 
 LEGEND = Legend.of({0: "ground", 3: "building"})

@@ -25,8 +25,8 @@ from hectares.core.spec import SegmenterSpec
 from hectares.core.window import Tiling
 from hectares.errors import ArtefactError, BandError, ConfigError, GsdError, InputError, Interrupted, RasterError
 from hectares.io.artefact import stamp
-from hectares.io.class_map import open_class_map
 from hectares.io.outputs import work_path
+from hectares.io.rasters.class_map import open_class_map
 from hectares.io.segmenter import save_segmenter
 from hectares.predict import predict_scene, predict_scenes, predict_tiles
 
@@ -422,7 +422,7 @@ def test_errors_of_the_reading_thread_surface(
 
     scene = _scene(write_raster)
     monkeypatch.setattr("hectares.io.scene_contract._compare_values", lambda *_: None)
-    monkeypatch.setattr("hectares.io.raster.RasterFile.read", read)
+    monkeypatch.setattr("hectares.io.rasters.raster.RasterFile.read", read)
     with pytest.raises(RasterError, match="gone"):
         predict_scene(setup.folder, scene, tmp_path / "m.tif", CONFIG)
 

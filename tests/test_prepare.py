@@ -16,8 +16,8 @@ from hectares.core.legend import Legend
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, BandError, CatalogError, ConfigError, GridError, InputError, Interrupted
 from hectares.io.catalog import Catalog, CatalogScene, LabelRules, RasterLabel
-from hectares.io.chips import ChipStore
-from hectares.io.raster import open_raster
+from hectares.io.chips.store import ChipStore
+from hectares.io.rasters.raster import open_raster
 from hectares.prepare import prepare_catalog, prepare_chips, prepare_source
 
 CHIP = 8
@@ -58,7 +58,7 @@ def _labels(store: ChipStore) -> np.ndarray:
 
 def test_chips_hold_pixels_and_indices_of_their_window(tmp_path: Path, catalog: Catalog, legend: Legend):
     from hectares.io.labels import LabelFile
-    from hectares.io.raster import open_raster
+    from hectares.io.rasters.raster import open_raster
 
     store = prepare_catalog(catalog, tmp_path / "chips", CONFIG)
     assert store.counts == {"train": 6, "val": 6, "test": 6}
@@ -335,7 +335,7 @@ def test_windows_of_a_scene_smaller_than_a_chip_reach_beyond_it(
 def test_one_image_in_two_splits_is_refused_by_name(tmp_path):
     from hectares.core.grid import Grid
     from hectares.io.artefact import dump_json
-    from hectares.io.scene_file import write_scene
+    from hectares.io.rasters.scene_file import write_scene
 
     grid = Grid("EPSG:32633", UTM, (8, 8))
     image = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)

@@ -23,7 +23,7 @@ from hectares.core.legend import LandClass, Legend
 from hectares.core.spec import SegmenterSpec
 from hectares.errors import ArtefactError, ConfigError, InputError
 from hectares.io.artefact import save_csv, sha256_file, stamp, write_json
-from hectares.io.class_map import save_class_map
+from hectares.io.rasters.class_map import save_class_map
 from hectares.io.segmenter import find_segmenter, save_segmenter
 from hectares.report import write_report
 

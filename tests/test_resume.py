@@ -17,7 +17,7 @@ from hectares.core.legend import Legend
 from hectares.core.spec import SegmenterSpec
 from hectares.errors import ArtefactError, Interrupted
 from hectares.io.artefact import stamp
-from hectares.io.scene_file import write_scene
+from hectares.io.rasters.scene_file import write_scene
 from hectares.io.segmenter import save_segmenter
 from hectares.monitor import QuietMonitor
 from hectares.predict import predict_scene, predict_scenes

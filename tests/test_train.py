@@ -18,8 +18,8 @@ from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, Interrupted, TrainingError
 from hectares.io.artefact import dump_json, sha256_file
-from hectares.io.class_map import write_class_map
-from hectares.io.scene_file import write_scene
+from hectares.io.rasters.class_map import write_class_map
+from hectares.io.rasters.scene_file import write_scene
 from hectares.io.segmenter import find_segmenter
 from hectares.monitor import QuietMonitor
 from hectares.prepare import prepare_chips

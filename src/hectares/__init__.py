@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hectares.errors import HectaresError as HectaresError
     from hectares.evaluate import evaluate_chips as evaluate_chips
     from hectares.evaluate import evaluate_map as evaluate_map
-    from hectares.io.raster import open_raster as open_raster
+    from hectares.io.rasters.raster import open_raster as open_raster
     from hectares.measure import measure_map as measure_map
     from hectares.predict import predict_scene as predict_scene
     from hectares.prepare import prepare_chips as prepare_chips
@@ -63,7 +63,7 @@ _HOMES = {
     "evaluate_map": "evaluate",
     "map_area": "core.area",
     "measure_map": "measure",
-    "open_raster": "io.raster",
+    "open_raster": "io.rasters.raster",
     "pixel_area": "core.area",
     "predict_scene": "predict",
     "prepare_chips": "prepare",

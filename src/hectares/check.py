@@ -18,12 +18,12 @@ from hectares.formats.folders import IMAGE_FOLDERS
 from hectares.formats.registry import Format, find_format
 from hectares.io.artefact import read_json
 from hectares.io.catalog import Catalog, read_catalog, read_legend
-from hectares.io.class_map import LEGEND_TAG, ClassMap, open_class_map
 from hectares.io.places import check_places, write_places
-from hectares.io.raster import open_raster
+from hectares.io.rasters.class_map import LEGEND_TAG, ClassMap, open_class_map
+from hectares.io.rasters.raster import open_raster
 from hectares.io.segmenter import SPEC_FILE, find_segmenter
-from hectares.io.vector_file import SUFFIXES as VECTORS
-from hectares.io.vectors import split_layer_name
+from hectares.io.shapes.vector_file import SUFFIXES as VECTORS
+from hectares.io.shapes.vectors import split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem, track
 
 Kind = Literal["scene", "class map", "data set", "chips", "segmenter", "vectors", "unknown"]

@@ -7,11 +7,11 @@ from typing import Any
 
 from hectares.errors import InputError
 from hectares.io.artefact import read_json
-from hectares.io.chips import open_chips
-from hectares.io.class_map import LEGEND_TAG, PROVENANCE_TAG, open_class_map
-from hectares.io.raster import RasterFacts, open_raster
+from hectares.io.chips.store import open_chips
+from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, open_class_map
+from hectares.io.rasters.raster import RasterFacts, open_raster
 from hectares.io.segmenter import find_segmenter
-from hectares.io.vectors import read_layer
+from hectares.io.shapes.vectors import read_layer
 
 _VECTORS = {".gpkg", ".geojson", ".shp", ".fgb"}
 

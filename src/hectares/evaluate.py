@@ -20,11 +20,12 @@ from hectares.core.window import Window
 from hectares.errors import ArtefactError, GridError, LegendError
 from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
 from hectares.io.catalog import read_legend
-from hectares.io.chips import ChipRecord, ChipStore, open_chips
-from hectares.io.class_map import ClassMap, open_class_map
+from hectares.io.chips.index import ChipRecord
+from hectares.io.chips.store import ChipStore, open_chips
 from hectares.io.labels import LabelFile
 from hectares.io.outputs import check_target, resolve, staged_files
-from hectares.io.raster import open_raster
+from hectares.io.rasters.class_map import ClassMap, open_class_map
+from hectares.io.rasters.raster import open_raster
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
 from hectares.monitor import QUIET, Monitor, Problem, track
 from hectares.runtime.protocol import open_runtime

@@ -24,10 +24,10 @@ from hectares.formats.registry import find_format
 from hectares.io.artefact import fingerprint, sha256_file, stamp, write_json
 from hectares.io.catalog import Catalog, CatalogScene, LabelRules, RasterLabel, catalog_json
 from hectares.io.label_index import KIND, LabelIndex, LabelRecord, label_folder
-from hectares.io.label_rasters import STRIP_PX, LabelRaster, binary_legend
 from hectares.io.labels import LabelSource, as_gaps, open_label
 from hectares.io.outputs import resolve
-from hectares.io.raster import open_raster
+from hectares.io.rasters.label_rasters import STRIP_PX, LabelRaster, binary_legend
+from hectares.io.rasters.raster import open_raster
 from hectares.monitor import QUIET, Monitor, Problem
 
 _WINDOW_COLS = 8 * STRIP_PX

@@ -19,11 +19,11 @@ from hectares.core.area import AreaTable, AreaTally, nominal_pixel_area, pixel_a
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, GsdError, VectorError
 from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
-from hectares.io.class_map import ClassMap, open_class_map
-from hectares.io.features import inside, pixel_window
 from hectares.io.outputs import check_target, resolve, staged_files
-from hectares.io.polygons import find_overlaps
-from hectares.io.vectors import read_layer, split_layer_name
+from hectares.io.rasters.class_map import ClassMap, open_class_map
+from hectares.io.shapes.features import inside, pixel_window
+from hectares.io.shapes.polygons import find_overlaps
+from hectares.io.shapes.vectors import read_layer, split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem, track
 
 KIND = "areas"

@@ -25,11 +25,11 @@ from hectares.core.spec import SegmenterSpec
 from hectares.core.window import Tile, Tiling, Window
 from hectares.errors import ArtefactError, ConfigError, InputError
 from hectares.io.artefact import plain, stamp
-from hectares.io.class_map import open_class_map, save_class_map, style_path
 from hectares.io.journal import Journal
 from hectares.io.outputs import check_target, exclusive, resolve
+from hectares.io.rasters.class_map import open_class_map, save_class_map, style_path
+from hectares.io.rasters.scenes import SceneFile
 from hectares.io.scene_contract import InputRule, hash_scene, open_for, scene_files, scene_scaling
-from hectares.io.scenes import SceneFile
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
 from hectares.monitor import QUIET, Monitor, Problem
 from hectares.runtime.protocol import Runtime, open_runtime

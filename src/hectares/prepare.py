@@ -27,13 +27,15 @@ from hectares.errors import CatalogError, ConfigError
 from hectares.formats.registry import find_format
 from hectares.io.artefact import dump_json, fingerprint, save_json, sha256_file, stamp
 from hectares.io.catalog import Catalog, CatalogScene, RasterLabel, VectorLabel, catalog_json, read_catalog
-from hectares.io.chip_tally import ChipTally
-from hectares.io.chip_writer import ChipWriter
-from hectares.io.chips import KIND, ChipRecord, ChipShape, ChipStore, open_chips
-from hectares.io.cutting import CuttingRule, SceneCutter, labels_are_apart, named_bands
+from hectares.io.chips.cutting import CuttingRule, SceneCutter, labels_are_apart, named_bands
+from hectares.io.chips.frames import ChipShape
+from hectares.io.chips.index import ChipRecord
+from hectares.io.chips.scene_facts import SceneFacts, check_scenes
+from hectares.io.chips.store import KIND, ChipStore, open_chips
+from hectares.io.chips.tally import ChipTally
+from hectares.io.chips.writer import ChipWriter
 from hectares.io.outputs import resumable_folder
 from hectares.io.scene_contract import hash_scene
-from hectares.io.scene_facts import SceneFacts, check_scenes
 from hectares.io.split_lists import read_splits
 from hectares.monitor import QUIET, Monitor, Problem, track
 from hectares.view.class_chart import draw_class_shares

@@ -15,9 +15,9 @@ from hectares import __version__
 from hectares.config.report import ReportConfig
 from hectares.errors import ArtefactError, InputError, RasterError
 from hectares.io.artefact import read_artefact, read_json, sha256_file
-from hectares.io.class_map import LEGEND_TAG, PROVENANCE_TAG, open_class_map
 from hectares.io.outputs import check_target, resolve, staged_file
-from hectares.io.raster import open_raster
+from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, open_class_map
+from hectares.io.rasters.raster import open_raster
 from hectares.io.segmenter import SPEC_FILE, find_segmenter
 from hectares.monitor import QUIET, Monitor, Problem, track
 from hectares.view import render

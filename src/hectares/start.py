@@ -23,10 +23,10 @@ from hectares.core.legend import IGNORE, LandClass, Legend, parse_color
 from hectares.core.window import Window
 from hectares.errors import ArtefactError
 from hectares.io.artefact import read_json, stamp, write_json
-from hectares.io.class_map import write_class_map
 from hectares.io.outputs import staged_folder
-from hectares.io.scene_file import write_scene
-from hectares.io.vectors import VectorLayer, write_layer
+from hectares.io.rasters.class_map import write_class_map
+from hectares.io.rasters.scene_file import write_scene
+from hectares.io.shapes.vectors import VectorLayer, write_layer
 from hectares.monitor import QUIET, Monitor
 
 

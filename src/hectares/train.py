@@ -33,10 +33,10 @@ from hectares.core.balance import class_weights, repeat_factors
 from hectares.core.spec import SegmenterSpec
 from hectares.errors import ArtefactError, ConfigError, InputError, MissingExtraError, TrainingError
 from hectares.io.artefact import read_artefact, save_csv, stamp, write_json
-from hectares.io.chips import ChipStore
-from hectares.io.cutting import CuttingRule
+from hectares.io.chips.cutting import CuttingRule
+from hectares.io.chips.mixed import open_mixed
+from hectares.io.chips.store import ChipStore
 from hectares.io.journal import difference
-from hectares.io.mixed_chips import open_mixed
 from hectares.io.outputs import check_target, exclusive, replace_folder, restore, staged_folder, work_path
 from hectares.io.segmenter import save_segmenter
 from hectares.monitor import QUIET, Monitor, Problem

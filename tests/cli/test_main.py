@@ -13,7 +13,7 @@ from hectares.cli import commands
 from hectares.cli.main import run
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
-from hectares.io.class_map import write_class_map
+from hectares.io.rasters.class_map import write_class_map
 
 
 @pytest.fixture

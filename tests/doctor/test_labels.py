@@ -9,7 +9,7 @@ from hectares.core.legend import LandClass, Legend
 from hectares.core.window import Window
 from hectares.doctor.labels import LabelExam, count_classes
 from hectares.io.catalog import LabelRules, RasterLabel
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
 
 CODES = np.array([[20, 20, 10, 35], [10, 0, 99, 35], [20, 10, 10, 10]], np.uint8)
 COLORS = {20: (10, 20, 200), 10: (0, 120, 10), 35: (200, 30, 20), 0: (0, 0, 0), 99: (0, 0, 0)}

@@ -7,7 +7,7 @@ from affine import Affine
 from hectares.core.grid import Grid
 from hectares.core.window import Window
 from hectares.doctor.pixels import PixelTally, examine_grid, scan_windows
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
 
 RNG = np.random.default_rng(2)
 IMAGE = RNG.integers(20, 200, (3, 40, 50), np.uint8)

@@ -15,7 +15,7 @@ from hectares.errors import CatalogError, ConfigError
 from hectares.formats.registry import find_format
 from hectares.io.catalog import Catalog
 from hectares.io.labels import open_label
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
 from hectares.monitor import QUIET
 from layouts.crowdai import COUNTS, add_trap, train_content, write_crowdai
 

@@ -15,8 +15,8 @@ from hectares.errors import CatalogError
 from hectares.formats.registry import find_format
 from hectares.io.catalog import Catalog
 from hectares.io.labels import open_label
-from hectares.io.raster import open_raster
-from hectares.io.scenes import open_scene
+from hectares.io.rasters.raster import open_raster
+from hectares.io.rasters.scenes import open_scene
 from hectares.monitor import QUIET
 from layouts.dfc2019 import VIEWS, heights, msi_values, write_dfc2019
 

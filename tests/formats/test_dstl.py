@@ -21,8 +21,8 @@ from hectares.formats.dstl import measure_shifts
 from hectares.formats.registry import find_format
 from hectares.io.catalog import Catalog, ImageFile, WktLabel, catalog_json, read_catalog
 from hectares.io.labels import open_label
-from hectares.io.raster import open_raster
-from hectares.io.scenes import open_scene
+from hectares.io.rasters.raster import open_raster
+from hectares.io.rasters.scenes import open_scene
 from hectares.monitor import QUIET
 from layouts.dstl import EXTENT, IDS, POND, ROAD, UNLABELLED, VEHICLE, default_cells, write_dstl, write_wkt
 

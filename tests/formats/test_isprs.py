@@ -17,8 +17,8 @@ from hectares.errors import CatalogError, ConfigError, LegendError
 from hectares.formats.registry import find_format
 from hectares.io.catalog import Catalog, CatalogScene
 from hectares.io.labels import open_label
-from hectares.io.raster import open_raster
-from hectares.io.scenes import open_scene
+from hectares.io.rasters.raster import open_raster
+from hectares.io.rasters.scenes import open_scene
 from hectares.monitor import QUIET
 from layouts.isprs import OFF_CAR, STARTS, class_indices, write_potsdam, write_vaihingen
 

@@ -13,7 +13,7 @@ from hectares.errors import CatalogError
 from hectares.formats.registry import find_format
 from hectares.io.catalog import Catalog
 from hectares.io.labels import open_label
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
 from hectares.monitor import QUIET
 from layouts.leaftype import BARE, IDS, label_codes, write_leaftype
 

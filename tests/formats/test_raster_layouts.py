@@ -14,7 +14,7 @@ from hectares.errors import CatalogError, LegendError
 from hectares.formats.registry import find_format
 from hectares.io.catalog import Catalog, CatalogScene
 from hectares.io.labels import open_label
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
 from hectares.monitor import QUIET
 from layouts.footprints import roofs, write_inria, write_massachusetts
 from layouts.land_cover import (

@@ -14,7 +14,7 @@ from hectares.errors import CatalogError, ConfigError
 from hectares.formats.registry import find_format
 from hectares.io.catalog import Catalog, CatalogScene
 from hectares.io.labels import open_label
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
 from layouts.spacenet import MONTHS, SITES, write_spacenet1, write_spacenet2, write_spacenet7
 
 FIXTURE = Path(__file__).parents[2] / ".." / "shared" / "data" / "layout-fixtures-synthetic" / "spacenet" / "spacenet1"

@@ -17,7 +17,7 @@ from hectares.errors import CatalogError, LegendError, VectorError
 from hectares.formats.registry import find_format
 from hectares.io.catalog import Catalog, CatalogScene, VectorLabel, catalog_json, read_catalog
 from hectares.io.labels import open_label
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
 from layouts.vectors import FOREST, LAKE, LEFT, box, moved, write_geojson, write_image, write_ogr, write_source
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -238,7 +238,7 @@ def test_the_catalog_survives_a_file(tmp_path: Path):
 @pytest.mark.data
 @pytest.mark.skipif(not BELGIUM.is_dir(), reason="belgium-fields-s2 is not beside the checkout")
 def test_the_fields_of_belgium_have_the_area_of_their_polygons(notes: Notes):
-    from hectares.io.vectors import read_layer
+    from hectares.io.shapes.vectors import read_layer
 
     catalog = _read(BELGIUM, notes)
     areas = read_layer(BELGIUM / "aoi.geojson").to_crs("EPSG:32631")

@@ -8,7 +8,7 @@ from typing import Any
 
 from hectares.doctor.finding import Finding
 from hectares.doctor.splits import find_absent
-from hectares.io.chips import ChipStore, open_chips
+from hectares.io.chips.store import ChipStore, open_chips
 from hectares.monitor import Monitor, track
 
 

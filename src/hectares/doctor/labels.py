@@ -17,7 +17,7 @@ from hectares.errors import HectaresError, Interrupted, LegendError
 from hectares.io.catalog import Label as CatalogLabel
 from hectares.io.catalog import LabelRules, RasterLabel
 from hectares.io.labels import LabelSource, open_label
-from hectares.io.raster import RasterFacts, open_raster
+from hectares.io.rasters.raster import RasterFacts, open_raster
 
 _FEW_VALUES = 20
 """Up to so many unknown values are named one by one."""

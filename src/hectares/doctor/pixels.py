@@ -14,7 +14,7 @@ from hectares.core.scene import Chip
 from hectares.core.window import Window
 from hectares.doctor.finding import Finding, Place
 from hectares.errors import GridError
-from hectares.io.raster import RasterFile
+from hectares.io.rasters.raster import RasterFile
 
 ROWS, COLS = 512, 4096
 """Windows of a scan: their size does not grow with the scene."""

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from hectares.core.grid import Grid, parse_crs
 from hectares.doctor.finding import Finding, Place, from_error
 from hectares.errors import HectaresError, Interrupted
-from hectares.io.polygons import Overlap, area_m2, find_overlaps, polygonal, slivers
-from hectares.io.vector_file import read_vector
-from hectares.io.vectors import VectorLayer, looks_like_degrees, read_layer
+from hectares.io.shapes.polygons import Overlap, area_m2, find_overlaps, polygonal, slivers
+from hectares.io.shapes.vector_file import read_vector
+from hectares.io.shapes.vectors import VectorLayer, looks_like_degrees, read_layer
 
 _M_PER_DEGREE = 111_320.0
 _MOST_PLACES = 100

@@ -27,7 +27,7 @@ from hectares.doctor.splits import Footprints, find_absent, find_shared_groups, 
 from hectares.doctor.thumbnails import Thumbnail, has_texture, keep, look_hashes
 from hectares.errors import GridError, HectaresError, Interrupted
 from hectares.io.catalog import Catalog, CatalogScene, VectorLabel
-from hectares.io.raster import RasterFile, open_raster
+from hectares.io.rasters.raster import RasterFile, open_raster
 from hectares.monitor import Monitor, track
 
 _DIGEST = 16

@@ -14,7 +14,7 @@ from hectares.errors import CatalogError, LegendError
 from hectares.formats.coco_pairs import SUFFIXES, CocoPart, files_below, open_part_file, pair_images, spelled
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, LabelRules, read_legend
-from hectares.io.coco import CocoFile
+from hectares.io.shapes.coco import CocoFile
 from hectares.monitor import Monitor, Problem
 
 BACKGROUND = "background"

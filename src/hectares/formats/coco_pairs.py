@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from hectares.config.source import SourceConfig
 from hectares.errors import CatalogError
 from hectares.io.catalog import CatalogScene, CocoLabel, ImageFile
-from hectares.io.coco import CocoFile, read_coco
+from hectares.io.shapes.coco import CocoFile, read_coco
 from hectares.monitor import Monitor, Problem
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".jp2")

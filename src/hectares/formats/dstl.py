@@ -18,10 +18,10 @@ from hectares.core.legend import Legend
 from hectares.errors import CatalogError, ConfigError, LegendError
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, LabelRules, WktLabel
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
+from hectares.io.shapes.wkt import CLASS_TYPES, read_wkt_table
 from hectares.io.shifts import SHIFTS_FILE, Shifts, StoredShift, read_shifts, write_shifts
 from hectares.io.table import read_table
-from hectares.io.wkt import CLASS_TYPES, read_wkt_table
 from hectares.monitor import QUIET, Monitor, Problem, track
 
 MIN_CONFIDENCE = 0.15

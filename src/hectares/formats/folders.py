@@ -17,7 +17,7 @@ from hectares.core.sampling import SPLITS
 from hectares.errors import CatalogError, InputError, LegendError
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, RasterLabel, read_legend
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
 from hectares.io.split_lists import SPLIT_WORDS, read_lists
 from hectares.io.text import read_text
 from hectares.monitor import Monitor, Problem

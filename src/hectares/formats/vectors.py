@@ -14,12 +14,12 @@ from hectares.errors import CatalogError, LegendError
 from hectares.formats.folders import LABEL_FOLDERS, SUFFIXES
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, LabelRules, VectorLabel, read_legend
-from hectares.io.polygons import area_m2, find_overlaps
-from hectares.io.raster import open_raster
+from hectares.io.rasters.raster import open_raster
+from hectares.io.shapes.polygons import area_m2, find_overlaps
+from hectares.io.shapes.vector_file import SUFFIXES as VECTOR_SUFFIXES
+from hectares.io.shapes.vector_shapes import FileShapes, label_shapes, read_areas
+from hectares.io.shapes.vectors import split_layer_name
 from hectares.io.split_lists import SPLIT_WORDS
-from hectares.io.vector_file import SUFFIXES as VECTOR_SUFFIXES
-from hectares.io.vector_shapes import FileShapes, label_shapes, read_areas
-from hectares.io.vectors import split_layer_name
 from hectares.monitor import Monitor, Problem
 
 BACKGROUND = "background"

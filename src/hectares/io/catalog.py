@@ -109,6 +109,11 @@ class LabelRules:
     skip_bad: bool = False
     """Leave out broken shapes instead of refusing."""
 
+    def drawing_order(self, legend: Legend) -> list[int]:
+        """Give class indices from bottom to top: those without a declared priority first, in legend order."""
+        named = [legend.index(name) for name in self.priority]
+        return [k for k in range(len(legend)) if k not in named] + named
+
 
 # --- Scenes -----------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from hectares.core.legend import IGNORE, Legend
 from hectares.core.window import Window
 from hectares.errors import LegendError
 from hectares.io.catalog import CocoLabel, Label, LabelBy, LabelRules, RasterLabel, VectorLabel, WktLabel
-from hectares.io.raster import RasterFile, open_raster
+from hectares.io.rasters.raster import RasterFile, open_raster
 from hectares.monitor import Problem
 
 PLANES_TAG = "HECTARES_PLANES"
@@ -75,15 +75,15 @@ def _open(label: Label, legend: Legend, rules: LabelRules, grid: Grid) -> LabelS
         return LabelFile(label.path, legend, by=label.by, nearest=rules.nearest, planes=rules.multilabel)
     # The readers of shapes are imported when they are needed: each brings a library of its own.
     if isinstance(label, CocoLabel):
-        from hectares.io.coco import open_coco
+        from hectares.io.shapes.coco import open_coco
 
         return ShapeLabels(open_coco(label, legend, rules, grid), legend, rules, grid)
     if isinstance(label, WktLabel):
-        from hectares.io.wkt import open_wkt
+        from hectares.io.shapes.wkt import open_wkt
 
         return ShapeLabels(open_wkt(label, legend, rules, grid), legend, rules, grid)
     assert isinstance(label, VectorLabel)
-    from hectares.io.vector_labels import open_vector_label
+    from hectares.io.shapes.vector_labels import open_vector_label
 
     return ShapeLabels(open_vector_label(label, legend, rules, grid), legend, rules, grid)
 
@@ -109,12 +109,6 @@ def flatten(planes: NDArray[np.bool_], order: Sequence[int], background: int | N
     return indices
 
 
-def drawing_order(legend: Legend, rules: LabelRules) -> list[int]:
-    """Give class indices from bottom to top: those without a declared priority first, in legend order."""
-    named = [legend.index(name) for name in rules.priority]
-    return [k for k in range(len(legend)) if k not in named] + named
-
-
 class ShapeLabels:
     """Shapes as class indices."""
 
@@ -123,7 +117,7 @@ class ShapeLabels:
         self.grid = None
         self.shapes = shapes
         self._inside = grid.window
-        self._order = drawing_order(legend, rules)
+        self._order = rules.drawing_order(legend)
         self._background = None if rules.background is None else legend.index(rules.background)
 
     @property

@@ -16,8 +16,8 @@ from hectares.core.window import Window
 from hectares.errors import BandError, GsdError, HectaresError
 from hectares.io.artefact import fingerprint, sha256_file
 from hectares.io.catalog import ImageFile
-from hectares.io.raster import open_raster
-from hectares.io.scenes import SceneFile, open_scene
+from hectares.io.rasters.raster import open_raster
+from hectares.io.rasters.scenes import SceneFile, open_scene
 from hectares.monitor import Monitor, Problem, track
 
 _CHECKED_PX = 1024

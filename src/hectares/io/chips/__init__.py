@@ -1,0 +1,1 @@
+"""Chips: cut from scenes, stored, and read back."""

@@ -1,0 +1,73 @@
+"""The frames of a chip: image, valid mask and label as bytes, packed or not, and the hash of what they mean."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numcodecs import Blosc
+
+from hectares.core.scene import LabelledChip
+
+Packing = Literal["compact", "raw", "scenes"]
+
+
+_IMAGE = Blosc("zstd", clevel=1, shuffle=Blosc.BITSHUFFLE)
+_LABEL = Blosc("zstd", clevel=1, shuffle=Blosc.NOSHUFFLE)
+"""Measured on real scenes (docs/decisions/013): bits pack best in images of more than 8 bits, bytes in labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChipShape:
+    """What the frames of a store hold."""
+
+    image: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    label: tuple[int, ...]
+    packing: Packing
+
+    @property
+    def square(self) -> tuple[int, int]:
+        """Height and width of a chip."""
+        return self.image[1:]
+
+
+def pack(chip: LabelledChip, shape: ChipShape) -> tuple[bytes, bytes, bytes]:
+    """Give the frames of image, valid mask and label."""
+    assert chip.image.shape == shape.image
+    assert chip.label.shape == shape.label
+    image = np.ascontiguousarray(chip.image, shape.dtype)
+    valid = b"" if chip.valid.all() else np.packbits(chip.valid).tobytes()
+    return (
+        image.tobytes() if shape.packing == "raw" else bytes(_IMAGE.encode(image)),
+        valid,
+        bytes(_LABEL.encode(np.ascontiguousarray(chip.label, np.uint8))),
+    )
+
+
+def unpack(frames: tuple[memoryview, memoryview, memoryview], shape: ChipShape) -> LabelledChip:
+    """Give the chip of three frames. Raises ValueError or RuntimeError if they are damaged."""
+    image_frame, valid_frame, label_frame = frames
+    if shape.packing == "raw":
+        image = np.frombuffer(image_frame, shape.dtype).reshape(shape.image)
+    else:
+        image = np.empty(shape.image, shape.dtype)
+        _IMAGE.decode(image_frame, image)
+    if len(valid_frame) == 0:
+        valid = np.ones(shape.square, np.bool_)
+    else:
+        bits = np.unpackbits(np.frombuffer(valid_frame, np.uint8), count=shape.square[0] * shape.square[1])
+        valid = bits.reshape(shape.square).view(np.bool_)
+    label = np.empty(shape.label, np.uint8)
+    _LABEL.decode(label_frame, label)
+    return LabelledChip(image, valid, label)
+
+
+def hash_chip(chip: LabelledChip) -> str:
+    """Give the SHA-256 of the decoded pixels, whatever the packing."""
+    digest = hashlib.sha256(np.ascontiguousarray(chip.image).data)
+    digest.update(np.packbits(chip.valid).data)
+    digest.update(np.ascontiguousarray(chip.label).data)
+    return digest.hexdigest()

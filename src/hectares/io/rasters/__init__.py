@@ -1,0 +1,1 @@
+"""Raster files: the door for reading, scenes of several files, and what we write."""
