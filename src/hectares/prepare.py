@@ -149,7 +149,7 @@ def _plan(
     stride = config.stride_px or config.chip_px
     windows = [chip_windows(f.shape, chip_px=config.chip_px, stride_px=stride, edge=config.edge) for f in facts]
     scenes = [SceneOutline(s.id, s.group, f.shape, s.split) for s, f in zip(catalog.scenes, facts, strict=True)]
-    splitting = _split_rule(catalog, config)
+    splitting = _split_rule(catalog, config, monitor)
     if splitting.kind == "group" and config.split == "auto" and _partly_official(catalog):
         named = sum(s.split is not None for s in catalog.scenes)
         what = f"only {named} of {len(catalog.scenes)} scenes have a split in the source"
@@ -171,7 +171,7 @@ def _partly_official(catalog: Catalog) -> bool:
     return any(s.split for s in catalog.scenes) and not all(s.split for s in catalog.scenes)
 
 
-def _split_rule(catalog: Catalog, config: PrepareConfig) -> SplitRule:
+def _split_rule(catalog: Catalog, config: PrepareConfig, monitor: Monitor) -> SplitRule:
     """Resolve `auto`: what the source says, else whole groups, else blocks within scenes."""
     groups = len({s.group for s in catalog.scenes})
     shares = {k: v for k, v in config.shares.items() if v > 0}
@@ -191,6 +191,11 @@ def _split_rule(catalog: Catalog, config: PrepareConfig) -> SplitRule:
             return replace(rule, kind="official")
         return rule if groups >= max(len(shares), 2) else replace(rule, kind="block")
     if config.split == "kfold":  # whole groups where there are enough of them, else blocks
+        if groups < config.folds:
+            what = f"{groups} group(s) are too few for {config.folds} folds"
+            monitor.problem(
+                Problem("split", what, "blocks within scenes are dealt out instead; --buffer-px parts them")
+            )
         return replace(rule, kind="kfold", block_px=0 if groups >= config.folds else rule.block_px)
     known = {"official", "group", "block", "ratio", "counts"}
     return replace(rule, kind=config.split if config.split in known else "named")  # type: ignore[arg-type]
@@ -382,9 +387,14 @@ def _complain(
             what = f"the split {split!r} has no chips"
             remedy = "scores on it will not be possible" if split == "test" else "training chooses its best epoch on it"
             monitor.problem(Problem("chips", what, f"{remedy}; choose another --split"))
-    for name, seen in zip(catalog.legend.names, pixels["train"], strict=True):
-        if not seen:
-            what = f"class {name!r} has no pixel in the training split"
-            monitor.problem(Problem("chips", what, "it cannot be learned; choose another --split or --seed"))
+    totals = np.sum(list(pixels.values()), axis=0)
+    absent = [n for n, total in zip(catalog.legend.names, totals, strict=True) if not total]
+    untrained = [n for n, t, p in zip(catalog.legend.names, totals, pixels["train"], strict=True) if t and not p]
+    if absent:
+        what = f"{len(absent)} class(es) have no pixel in any chip: {', '.join(absent)}"
+        monitor.problem(Problem("chips", what, "they cannot be learned; a --legend without them leaves them out"))
+    if untrained:
+        what = f"{len(untrained)} class(es) have no pixel in the training split: {', '.join(untrained)}"
+        monitor.problem(Problem("chips", what, "they cannot be learned; choose another --split or --seed"))
     for why, number in skipped.items():
         monitor.problem(Problem("chips", f"{number} chip(s) are {why}", "they are left out"))

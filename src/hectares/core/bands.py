@@ -220,5 +220,7 @@ def _band_position(item: str, available: Sequence[str]) -> int:
             raise BandError(f"{item!r} may be the band {candidates}; say which one by its own name")
     if len(matches) != 1:
         problem = "is not among" if not matches else f"stands {len(matches)} times in"
-        raise BandError(f"band {item!r} {problem} the bands of the scene ({listed})")
+        raise BandError(
+            f"band {item!r} {problem} the bands of the scene ({listed}); take a number, or name them with --band-names"
+        )
     return matches[0]

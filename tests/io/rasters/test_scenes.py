@@ -330,11 +330,15 @@ def test_an_index_is_an_extra_band_from_bands_that_need_not_be_chosen(write_rast
     assert chip.valid.tolist() == [[True, True, False, False]] * 2 + [[False] * 4] * 2
 
 
-def test_where_an_index_is_not_defined_the_pixel_is_not_valid(write_raster: WriteRaster):
+def test_where_an_index_is_not_defined_it_is_0_and_the_pixel_stays_valid(write_raster: WriteRaster):
     bands = np.array([[[6, 0, 2]], [[2, 0, 0]]], np.uint8)
-    out, valid = read(BandPlan("nir", ("ndvi",)), ImageFile(write_raster("a.tif", bands), ("nir", "red")))
-    assert valid.tolist() == [[True, False, True]]
+    image = ImageFile(write_raster("a.tif", bands), ("nir", "red"))
+    out, valid = read(BandPlan("nir", ("ndvi",)), image)
+    assert valid.all()
     assert out[1].tolist() == [[0.5, 0, 1]]
+    with open_scene([image], BandPlan("nir", ("ndvi",))) as scene:
+        scene.read(Window(0, 0, 1, 3))
+        assert scene.undefined == {"ndvi": 1}
 
 
 def test_bands_of_files_of_other_pixel_size_meet_in_an_index(write_raster: WriteRaster):

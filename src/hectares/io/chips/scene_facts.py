@@ -36,8 +36,9 @@ def check_scenes(catalog: Catalog, rule: CuttingRule, monitor: Monitor) -> list[
         except InputError as error:
             wrong.append(error)
     if wrong:
-        listed = "\n".join(str(e) for e in wrong[:_SHOWN])
-        more = f"\n... and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        said = [f"{error}{again}" for error, again in _said_once(wrong)]
+        listed = "\n".join(said[:_SHOWN])
+        more = f"\n... and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
         raise (wrong[0] if len(wrong) == 1 else CatalogError(f"{len(wrong)} scenes cannot be used:\n{listed}{more}"))
     first = facts[0]
     for scene, fact in zip(catalog.scenes, facts, strict=True):
@@ -54,6 +55,14 @@ def check_scenes(catalog: Catalog, rule: CuttingRule, monitor: Monitor) -> list[
             )
     _compare_gsd(catalog, facts, monitor)
     return facts
+
+
+def _said_once(wrong: Sequence[InputError]) -> list[tuple[InputError, str]]:
+    """Give the first of errors that say the same of different files, and how many more there are."""
+    same: dict[str, list[InputError]] = {}
+    for error in wrong:
+        same.setdefault(str(error).partition(": ")[2], []).append(error)
+    return [(e[0], f" (and {len(e) - 1} more scenes alike)" if len(e) > 1 else "") for e in same.values()]
 
 
 def _depths(fact: SceneFacts) -> str:

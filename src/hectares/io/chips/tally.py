@@ -27,6 +27,7 @@ class ChipTally:
         self.skipped = Counter[str]()
         self._noted: set[Problem] = set()
         self._by_file = Counter[str]()
+        self._undefined = Counter[str]()
         self._shapes: dict[Path, tuple[int, int]] = {}
         self.ranges: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
         """Low and high percentile of the bands in each scene."""
@@ -44,6 +45,7 @@ class ChipTally:
                 self._by_file[note.where] += 1
                 if self._by_file[note.where] <= _NOTES_A_FILE:
                     monitor.problem(note)
+        self._undefined.update(cutter.image.undefined)
         if cutter.shape_counts is not None:
             path, counts = cutter.shape_counts
             before = self._shapes.get(path, (0, 0))
@@ -55,6 +57,10 @@ class ChipTally:
             if number > _NOTES_A_FILE:
                 what = f"{number - _NOTES_A_FILE} more notes of this kind"
                 monitor.problem(Problem(where, what, "`hectares check` lists them all"))
+        for index, pixels in self._undefined.items():
+            if pixels:
+                what = f"index {index} is not defined on {pixels:,} px (a division by zero)"
+                monitor.problem(Problem("indices", what, "it is 0 there"))
         for path, (in_file, burning) in self._shapes.items():
             if burning < _LEAST_BURNING * in_file:
                 what = f"only {burning} of {in_file} shapes burn a pixel of any scene"

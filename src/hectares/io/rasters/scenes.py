@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,8 @@ class SceneFile:
 
     The first file gives the grid; files on the same grid are read as they are, all others are resampled onto it. They
     are placed by their transforms if both are placed, else both cover the same ground. A pixel is valid where every
-    chosen band is, every index is defined, and no band needed for an index is missing.
+    chosen band is, and no band needed for an index is missing. An index that is not defined (0/0 on black pixels)
+    is 0 there: the pixel was observed all the same. `undefined` counts such pixels.
 
     A single file without indices is read as `RasterFile` reads it. Otherwise pixels keep the type of the files if all
     have the same one (resampled integers are rounded), and are float32 if not, or if there are indices.
@@ -56,6 +58,7 @@ class SceneFile:
         if not images:
             raise BandError("a scene needs at least one image file")
         self._layers: list[_Layer] = []
+        self.undefined = Counter[str]()
         try:
             for image in images:
                 self._layers.append(_open_layer(image, self._layers, tolerate_damage=tolerate_damage))
@@ -137,7 +140,7 @@ class SceneFile:
             plane[...] = np.rint(found) if image.dtype.kind in "ui" and found.dtype.kind == "f" else found
         for plane, computed in zip(image[len(self._chosen) :], self._indices, strict=True):
             plane[...], defined = computed.compute(planes, self._factors)
-            valid &= defined
+            self.undefined[computed.index.name] += int((valid & ~defined).sum())
         if not valid.all():
             image[:, ~valid] = 0
         return place(Chip(image, valid), inside, window)
