@@ -245,8 +245,8 @@ def test_slivers_and_polygons_without_area_are_counted(tmp_path: Path):
     flat = "((0.001 -0.001, 0.002 -0.001, 0.001 -0.001, 0.001 -0.001))"
     text = f"MULTIPOLYGON (({ring((10, 10, 20, 20))}), ({ring((30.0, 20.6, 60.0, 20.9))}), {flat})"
     shapes = _open(tmp_path, {4: text})
-    whats = [n.what for n in shapes.notes]
-    assert whats[:2] == ["1 polygon(s) have no area (class 4 1)", "1 polygon(s) cover no pixel (class 4 1)"]
+    found_text = [n.what for n in shapes.notes]
+    assert found_text[:2] == ["1 polygon(s) have no area (class 4 1)", "1 polygon(s) cover no pixel (class 4 1)"]
     assert shapes.burn(WHOLE).sum() == 100
 
 
