@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 
 from factory import Notes, WriteRaster, save_raster
 from hectares.core.legend import LandClass, Legend
+
+# One thread a worker: with more, workers of pytest-xdist wait for each other's spinning threads, many times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")

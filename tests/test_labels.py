@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from PIL import Image
 
@@ -29,6 +30,7 @@ from hectares.labels import LabelFolder, write_labels
 from hectares.monitor import QUIET, Monitor, QuietMonitor
 from hectares.prepare import prepare_source
 from layouts.dstl import default_cells, write_dstl
+from layouts.vectors import SHAPE, box, write_geojson
 
 CODES = np.array([[20, 10, 35, 0], [10, 10, 99, 20], [35, 20, 20, 10]], np.uint8)
 WRITTEN = np.array([[20, 10, 35, 255], [10, 10, 255, 20], [35, 20, 20, 10]], np.uint8)
@@ -349,6 +351,9 @@ def test_a_folder_of_something_else_is_refused_and_kept(tmp_path: Path, source: 
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ArtefactError, match="is a file"):
         write(source, tmp_path / "file")
+    for overwrite in (False, True):
+        with pytest.raises(ArtefactError, match="cannot be written"):
+            write(source, tmp_path / "file" / "out", overwrite=overwrite)
     assert tree_of(source) == before
 
 
@@ -502,6 +507,19 @@ def test_shapes_become_rasters_by_priority_and_planes_keep_what_overlaps(tmp_pat
         planes = dict(zip(label.bands, label.read(label.grid.window).image, strict=True))
     assert (planes["road"][106, 205], planes["small vehicle"][106, 205]) == (1, 1)
     assert planes["road"].sum() == 12 * 260
+
+
+@pytest.mark.parametrize(("shift_m", "background"), [(1e6, None), (1e6, "nothing"), (0, None)])
+def test_shapes_that_burn_no_pixel_of_any_scene_are_noticed(
+    tmp_path: Path, write_raster: WriteRaster, notes: Notes, shift_m: float, background: str | None
+):
+    write_raster("in/a.tif", np.full((1, *SHAPE), 7, np.uint8))
+    far = shapely.affinity.translate(box(2, 3, 9, 12), xoff=shift_m)
+    write_geojson(tmp_path / "in/f.geojson", [(far, {"crop": "rye"})], crs="EPSG:32633")
+    config = LabelsConfig(class_field="crop", background=background)
+    write_labels("vectors", tmp_path / "in", tmp_path / "out", config, monitor=notes)
+    bare = [p for p in notes.problems if "no pixel of any label has a class" in p.what]
+    assert [p.where for p in bare] == ([str(tmp_path / "in")] if shift_m else [])
 
 
 def test_a_source_moved_with_its_labels_goes_on(tmp_path: Path, source: Path):

@@ -312,6 +312,11 @@ def test_a_limit_takes_the_first_scenes(tmp_path: Path, catalog: Catalog):
     ("wrong", "message"),
     [
         ({"chip_px": 0}, "--chip-px is 0"),
+        ({"chip_px": 10_000_000}, "--chip-px is 10000000; expected 1 to 16384"),
+        ({"resize_px": 1_000_000}, "--resize-px is 1000000; expected 1 to 65536"),
+        ({"erode_px": 5000}, "--erode-px is 5000; expected 0 to 256"),
+        ({"band_names": "red,green,"}, "--band-names is 'red,green,'"),
+        ({"band_names": "red,red"}, "--band-names is 'red,red'"),
         ({"val_share": 0.5, "test_share": 0.5}, "leave nothing to train on"),
         ({"split": "random"}, "--split is 'random'"),
         ({"nearest": 256}, "--nearest is 256"),

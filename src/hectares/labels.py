@@ -87,6 +87,7 @@ def write_labels(
     protected = [path for s in scenes for path in s.files]
     with label_folder(out, head, overwrite=overwrite, inputs=protected) as index:
         records, kept = _write_all(catalog, stems, index, config, monitor)
+        _notice_no_classes(records, catalog, source, monitor)
         catalogs = _write_catalogs(catalog, stems, index.folder, config)
         index.finish([s.id for s in scenes])
     areas = [r.area_m2 for r in records]
@@ -168,6 +169,14 @@ def _write_all(
         more = f"\n... and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise (wrong[0] if len(wrong) == 1 else CatalogError(f"{len(wrong)} labels cannot be read:\n{listed}{more}"))
     return records, kept
+
+
+def _notice_no_classes(records: Sequence[LabelRecord], catalog: Catalog, source: Path, monitor: Monitor) -> None:
+    """Say so if nothing but background came out: shapes that lie elsewhere burn no pixel."""
+    classes = [i for i, name in enumerate(catalog.legend.names) if name != catalog.rules.background]
+    if not any(record.pixels[i] for record in records for i in classes):
+        remedy = "do the labels lie where the scenes are? check the legend, and the CRS of shapes, or give --crs"
+        monitor.problem(Problem(str(source), "no pixel of any label has a class", remedy))
 
 
 def _kept(record: LabelRecord | None, config: LabelsConfig) -> LabelRecord | None:

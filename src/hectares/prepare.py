@@ -86,7 +86,7 @@ def prepare_catalog(
     Every scene is checked before the first chip is cut. Memory is that of one chip. A run that was stopped goes
     on when it is repeated. Raises CatalogError, GridError, BandError or LegendError naming what does not fit.
     """
-    names = None if config.band_names is None else tuple(n.strip() for n in config.band_names.split(","))
+    names = config.names
     catalog = replace(
         catalog,
         scenes=tuple(named_bands(s, names) for s in catalog.scenes),

@@ -55,6 +55,22 @@ def test_a_missing_input_is_refused_in_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err.strip() == f"error: {tmp_path / 'no.tif'}: there is no such file"
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError("Unable to allocate 273. TiB"), "memory is not enough (Unable to allocate 273. TiB)"),
+        (PermissionError(13, "Permission denied", "/locked/a.csv"), "/locked/a.csv: Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence_and_exit_code_5(monkeypatch, capsys, error, sentence):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("hectares.measure.measure_map", fail)
+    assert run(["measure", "map.tif", "areas.csv"]) == 5
+    assert capsys.readouterr().err.startswith(f"error: {sentence}")
+
+
 def test_an_error_as_json_names_kind_and_exit_code(tmp_path, capsys):
     assert run(["info", str(tmp_path / "no.tif"), "--json"]) == 4
     record = json.loads(capsys.readouterr().out)

@@ -255,6 +255,7 @@ def test_classes_without_code_are_numbered_from_1():
         ({"classes": ["water"]}, r"classes\[0\] is 'water'"),
         ({"classes": [{"code": 1}]}, r"classes\[0\] has no name"),
         ({"classes": [{"code": 1, "name": " "}]}, r"classes\[0\] has no name"),
+        ({"classes": [{"code": 1, "name": "a\ud800"}]}, r"class 1 is named 'a\\ud800', which is no text"),
         ({"classes": [{"code": 1, "name": True}]}, r"classes\[0\].name is True"),
         ({"classes": [{"code": 1.5, "name": "a"}]}, r"classes\[0\].code is 1.5"),
         ({"classes": [{"code": True, "name": "a"}]}, r"classes\[0\].code is True"),

@@ -262,6 +262,15 @@ def test_a_folder_below_a_file_cannot_be_written(tmp_path: Path):
         check_target(tmp_path / "file" / "a.txt", overwrite=False)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names are counted in characters there")
+@pytest.mark.parametrize("name", ["b" * 246 + ".tif", "ü" * 123 + ".tif"])
+def test_a_name_as_long_as_the_system_allows_is_written(tmp_path: Path, tree_of: Tree, name: str):
+    with staged_file(tmp_path / name, overwrite=False) as work:
+        assert work.suffix == ".tif"
+        work.write_text("whole")
+    assert tree_of(tmp_path) == {name: b"whole"}
+
+
 def test_the_check_leaves_nothing_behind(tmp_path: Path, tree_of: Tree):
     check_target(tmp_path / "a.txt", overwrite=False)
     assert tree_of(tmp_path) == {}

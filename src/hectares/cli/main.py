@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from hectares import __version__
 from hectares.cli import commands
 from hectares.cli.console import show_error, stderr
 from hectares.cli.settings import settings_from
-from hectares.errors import ConfigError, HectaresError
+from hectares.errors import ConfigError, HectaresError, ResourceError
 
 _EPILOGUE = "Start with: hectares demo. Help on a command: hectares COMMAND --help"
 
@@ -56,6 +57,25 @@ def run(tokens: Sequence[str]) -> int:
         return 6
     except BrokenPipeError:
         return 0
+    except (MemoryError, OSError) as error:
+        refused = _refused_by_system(error)
+        if refused is None:
+            raise
+        if debug:
+            stderr.print_exception()
+        return show_error(refused, as_json=as_json)
+
+
+def _refused_by_system(error: MemoryError | OSError) -> ResourceError | None:
+    """Give the sentence for what no verb could foresee; None for an error that says too little to be one."""
+    if isinstance(error, MemoryError):
+        why = f" ({error})" if str(error) else ""
+        return ResourceError(f"memory is not enough{why}; choose smaller chips, tiles or batches")
+    if error.filename is None or error.strerror is None:
+        return None
+    return ResourceError(
+        f"{os.fsdecode(error.filename)}: {error.strerror}; the same command goes on once this is mended"
+    )
 
 
 def _help_hint(tokens: Sequence[str]) -> str:

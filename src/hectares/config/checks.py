@@ -18,8 +18,8 @@ def at_least(minimum: float, **values: float | None) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} is {value}; expected at least {minimum}")
 
 
-def between(low: float, high: float, **values: float) -> None:
-    """Refuse values outside [low, high], by name."""
+def between(low: float, high: float, **values: float | None) -> None:
+    """Refuse values outside [low, high], by name; None is left alone."""
     for name, value in values.items():
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             raise ConfigError(f"--{name.replace('_', '-')} is {value}; expected {low} to {high}")

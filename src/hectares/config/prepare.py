@@ -11,6 +11,9 @@ from hectares.config.source import SourceConfig
 from hectares.errors import ConfigError
 
 Scaling = Literal["standard", "percentile", "scene-percentile", "minmax", "depth", "imagenet", "none"]
+_MOST_CHIP_PX = 2**14
+"""A chip is in memory whole, a few times over."""
+_MOST_RESIZED_PX = 2**16
 _SPLITS = ("auto", "official", "group", "block", "kfold", "ratio", "counts")
 
 
@@ -73,7 +76,9 @@ class PrepareConfig(SourceConfig):
 
     def __post_init__(self) -> None:
         SourceConfig.__post_init__(self)
-        at_least(1, chip_px=self.chip_px, stride_px=self.stride_px, block_px=self.block_px, resize_px=self.resize_px)
+        between(1, _MOST_CHIP_PX, chip_px=self.chip_px)
+        between(1, _MOST_RESIZED_PX, resize_px=self.resize_px)
+        at_least(1, stride_px=self.stride_px, block_px=self.block_px)
         at_least(0, seed=self.seed, buffer_px=self.buffer_px)
         at_least(2, folds=self.folds)
         between(1, self.folds, fold=self.fold)
@@ -81,13 +86,23 @@ class PrepareConfig(SourceConfig):
         between(0, 1, min_labelled=self.min_labelled, max_nodata=self.max_nodata)
         if self.val_share + self.test_share >= 1:
             raise ConfigError("--val-share and --test-share leave nothing to train on; their sum must be below 1")
-        _ = self.shares, self.chip_counts
+        _ = self.shares, self.chip_counts, self.names
         if self.split == "counts" and self.counts is None:
             raise ConfigError("--split counts needs --counts, the numbers of train, val and test chips: 400,100,30")
         if self.split not in _SPLITS and Path(self.split).suffix != ".csv" and not Path(self.split).is_dir():
             raise ConfigError(
                 f"--split is {self.split!r}; expected {', '.join(_SPLITS)}, a CSV file, or a folder of train.txt"
             )
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the bands in the files; None if the files say."""
+        if self.band_names is None:
+            return None
+        names = tuple(n.strip() for n in self.band_names.split(","))
+        if not all(names) or len(set(names)) < len(names):
+            raise ConfigError(f"--band-names is {self.band_names!r}; expected a name of its own for each: B01,B02,B03")
+        return names
 
     @property
     def shares(self) -> dict[str, float]:

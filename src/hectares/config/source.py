@@ -8,6 +8,9 @@ from typing import Literal
 
 from hectares.config.checks import at_least, between
 
+_MOST_ERODED_PX = 256
+"""Each window is read with a margin of this; benchmarks take 3."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
@@ -48,7 +51,7 @@ class SourceConfig:
 
     def __post_init__(self) -> None:
         at_least(1, limit=self.limit)
-        at_least(0, erode_px=self.erode_px)
+        between(0, _MOST_ERODED_PX, erode_px=self.erode_px)
         between(0, 255, nearest=self.nearest)
 
     @property

@@ -46,6 +46,8 @@ class LandClass:
             raise LegendError(f"class {self.name!r} has code {self.code}; codes of a map are 0 to 254")
         if not self.name.strip():
             raise LegendError(f"class {self.code} has no name")
+        if any("\ud800" <= letter <= "\udfff" for letter in self.name):
+            raise LegendError(f"class {self.code} is named {self.name!r}, which is no text; write the name anew")
         if len(self.color) != 3 or not all(0 <= v <= 255 for v in self.color):
             raise LegendError(f"class {self.name!r} has color {self.color}; give three numbers 0 to 255")
 

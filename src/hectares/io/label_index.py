@@ -129,6 +129,8 @@ def label_folder(
     target = resolve(target)
     if target.exists() and not target.is_dir():
         raise ArtefactError(f"{target}: is a file; expected the name of a folder")
+    if (file := next((p for p in target.parents if p.exists() and not p.is_dir()), None)) is not None:
+        raise ArtefactError(f"{target}: cannot be written: {file} is a file; choose another folder")
     found = _found(target)
     if found is None and target.is_dir() and any(not p.name.startswith(PREFIX) for p in target.iterdir()):
         raise ArtefactError(f"{target}: is not empty and holds no labels of ours; choose another folder")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from hectares.errors import ArtefactError, ConfigError, InputError, ResourceErro
 PREFIX = ".hectares-"
 """Work files and folders start with this; whatever is found under it may be deleted when no run goes on."""
 _NOTHING_LEFT = 2**20  # bytes
+_LONG_NAME = 200  # bytes, of the 255 that file systems allow
 
 
 def check_target(target: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -42,6 +44,13 @@ def work_path(target: Path) -> Path:
     return target.parent / f"{PREFIX}{target.name}"
 
 
+def _staging_path(target: Path) -> Path:
+    """Give the hidden name under which a file is written: short enough even where that of the target is long."""
+    long = len(os.fsencode(target.name)) > _LONG_NAME
+    name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32] + target.suffix[:16] if long else target.name
+    return target.parent / f"{PREFIX}{os.getpid()}-{name}"
+
+
 @contextlib.contextmanager
 def staged_file(target: str | Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well the file takes its final name, else it goes away."""
@@ -49,7 +58,7 @@ def staged_file(target: str | Path, *, overwrite: bool, inputs: Iterable[Path] =
     if target.is_dir():
         raise ArtefactError(f"{target}: is a folder; expected the name of a file")
     check_target(target, overwrite=overwrite, inputs=inputs)
-    work = target.parent / f"{PREFIX}{os.getpid()}-{target.name}"
+    work = _staging_path(target)
     try:
         with disk_errors(target):
             yield work
@@ -66,7 +75,7 @@ def staged_files(targets: Sequence[Path], *, overwrite: bool, inputs: Iterable[P
         if target.is_dir():
             raise ArtefactError(f"{target}: is a folder; expected the name of a file")
         check_target(target, overwrite=overwrite, inputs=inputs)
-    works = [t.parent / f"{PREFIX}{os.getpid()}-{t.name}" for t in targets]
+    works = [_staging_path(t) for t in targets]
     try:
         with disk_errors(targets[0]):
             yield works

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyogrio
 import shapely
+from pyogrio.errors import DataSourceError
 
-from hectares.errors import ConfigError
+from hectares.errors import ArtefactError, ConfigError
 from hectares.io.outputs import staged_file
 
 _DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".csv": "CSV"}
@@ -44,16 +45,19 @@ def write_places(path: Path, rows: Sequence[Row], *, overwrite: bool) -> Path:
     points = [None if row["lon"] is None else shapely.Point(row["lon"], row["lat"]) for row in rows]
     columns = [name for name in COLUMNS if name not in {"lon", "lat"}]
     with staged_file(path, overwrite=overwrite) as work:
-        pyogrio.raw.write(
-            work,
-            geometry=shapely.to_wkb(np.array(points, dtype=object)),
-            field_data=[_column(rows, name) for name in columns],
-            fields=columns,
-            geometry_type="Point",
-            crs="EPSG:4326",
-            driver=_DRIVERS[path.suffix.lower()],
-            layer="places",
-        )
+        try:
+            pyogrio.raw.write(
+                work,
+                geometry=shapely.to_wkb(np.array(points, dtype=object)),
+                field_data=[_column(rows, name) for name in columns],
+                fields=columns,
+                geometry_type="Point",
+                crs="EPSG:4326",
+                driver=_DRIVERS[path.suffix.lower()],
+                layer="places",
+            )
+        except (DataSourceError, UnicodeEncodeError) as error:
+            raise ArtefactError(f"{path}: cannot be written ({error}); choose another name, or one of .csv") from error
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,14 @@ def test_a_folder_is_refused(tmp_path: Path):
 def test_a_missing_file_is_refused(tmp_path: Path):
     with pytest.raises(RasterError, match=r"no\.tif: there is no such file"):
         open_raster(tmp_path / "no.tif")
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="file names are text there")
+def test_a_name_that_is_no_text_is_refused_in_a_sentence(tmp_path: Path, write_raster: WriteRaster):
+    name = os.fsencode(tmp_path) + b"/\xff.tif"
+    os.rename(write_raster("a.tif", IMAGE), name)
+    with pytest.raises(RasterError, match="is not UTF-8; rename it"):
+        open_raster(os.fsdecode(name))
 
 
 def test_a_dangling_link_is_refused(tmp_path: Path):

@@ -217,6 +217,10 @@ class RasterFile:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # we say so ourselves, where it matters
             try:
                 return rasterio.open(name, driver=self._driver)
+            except UnicodeEncodeError as error:
+                raise RasterError(
+                    f"{self.path}: the name of the file or of its folder is not UTF-8; rename it"
+                ) from error
             except RasterioIOError as error:
                 raise RasterError(f"{self.path}: cannot be opened as {self._driver} ({error})") from error
 
