@@ -74,7 +74,7 @@ def test_a_missing_file_is_refused(tmp_path: Path):
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="file names are text there")
 def test_a_name_that_is_no_text_is_refused_in_a_sentence(tmp_path: Path, write_raster: WriteRaster):
     name = os.fsencode(tmp_path) + b"/\xff.tif"
-    os.rename(write_raster("a.tif", IMAGE), name)
+    write_raster("a.tif", IMAGE).rename(os.fsdecode(name))
     with pytest.raises(RasterError, match="is not UTF-8; rename it"):
         open_raster(os.fsdecode(name))
 
