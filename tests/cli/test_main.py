@@ -56,18 +56,19 @@ def test_a_missing_input_is_refused_in_one_sentence(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("error", "sentence"),
+    ("error", "code", "sentence"),
     [
-        (MemoryError("Unable to allocate 273. TiB"), "memory is not enough (Unable to allocate 273. TiB)"),
-        (PermissionError(13, "Permission denied", "/locked/a.csv"), "/locked/a.csv: Permission denied"),
+        (MemoryError("Unable to allocate 273. TiB"), 5, "memory is not enough (Unable to allocate 273. TiB)"),
+        (OSError(5, "Input/output error", "/mount/a.csv"), 5, "/mount/a.csv: Input/output error"),
+        (PermissionError(13, "Permission denied", "/locked"), 4, "/locked: Permission denied; change its permissions"),
     ],
 )
-def test_what_the_system_refuses_is_a_sentence_and_exit_code_5(monkeypatch, capsys, error, sentence):
+def test_what_the_system_refuses_is_a_sentence(monkeypatch, capsys, error, code, sentence):
     def fail(*_, **__):
         raise error
 
     monkeypatch.setattr("hectares.measure.measure_map", fail)
-    assert run(["measure", "map.tif", "areas.csv"]) == 5
+    assert run(["measure", "map.tif", "areas.csv"]) == code
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
 
 

@@ -256,6 +256,12 @@ def test_other_errors_pass_through(tmp_path: Path):
         raise OSError("odd")
 
 
+def test_an_input_that_cannot_be_read_is_not_blamed_on_the_target(tmp_path: Path):
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "in" / "locked.tif"))
+    with pytest.raises(PermissionError, match=r"locked\.tif"), staged_folder(tmp_path / "out", overwrite=False):
+        raise error
+
+
 def test_a_folder_below_a_file_cannot_be_written(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtefactError, match="cannot be written"):

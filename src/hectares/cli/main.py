@@ -13,7 +13,7 @@ from hectares import __version__
 from hectares.cli import commands
 from hectares.cli.console import show_error, stderr
 from hectares.cli.settings import settings_from
-from hectares.errors import ConfigError, HectaresError, ResourceError
+from hectares.errors import ConfigError, HectaresError, InputError, ResourceError
 
 _EPILOGUE = "Start with: hectares demo. Help on a command: hectares COMMAND --help"
 
@@ -66,16 +66,17 @@ def run(tokens: Sequence[str]) -> int:
         return show_error(refused, as_json=as_json)
 
 
-def _refused_by_system(error: MemoryError | OSError) -> ResourceError | None:
+def _refused_by_system(error: MemoryError | OSError) -> HectaresError | None:
     """Give the sentence for what no verb could foresee; None for an error that says too little to be one."""
     if isinstance(error, MemoryError):
         why = f" ({error})" if str(error) else ""
         return ResourceError(f"memory is not enough{why}; choose smaller chips, tiles or batches")
     if error.filename is None or error.strerror is None:
         return None
-    return ResourceError(
-        f"{os.fsdecode(error.filename)}: {error.strerror}; the same command goes on once this is mended"
-    )
+    what = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, PermissionError):
+        return InputError(f"{what}; change its permissions, or choose another")
+    return ResourceError(f"{what}; the same command goes on once this is mended")
 
 
 def _help_hint(tokens: Sequence[str]) -> str:

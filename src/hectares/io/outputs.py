@@ -240,9 +240,21 @@ def disk_errors(target: Path) -> Iterator[None]:
             raise ResourceError(
                 f"{target}: the disk is full ({free / 2**20:.0f} MiB free); free some space and run the command again"
             ) from error
+        if _is_elsewhere(error, target):
+            raise
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
             raise ArtefactError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
         raise
+
+
+def _is_elsewhere(error: OSError, target: Path) -> bool:
+    """Tell if an error names a file that is neither the target, below it, above it, nor a work file beside it."""
+    if not isinstance(error.filename, (str, bytes)):
+        return False
+    path = Path(os.fsdecode(error.filename)).absolute()
+    ours = path.parent == target.parent and path.name.startswith(PREFIX)
+    below = any(p.name.startswith(PREFIX) and p.parent == target.parent for p in path.parents)
+    return not (ours or below or path == target or target in path.parents or path in target.parents)
 
 
 def _existing(path: Path) -> Path:
