@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hectares.core.bands import BandStats
 from hectares.core.scene import LabelledChip
-from hectares.errors import ConfigError
-from hectares.model.augment import choose_element, dihedral
-from hectares.model.dataset import ChipDataset, ChipSource, EpochSampler
+from hectares.errors import ArtefactError, ConfigError
+from hectares.model.augment import find_augmentation
+from hectares.model.dataset import FILLER, ChipDataset, ChipSource, EpochSampler, Key
+from hectares.model.loader import ChipLoader
 
 STATS = BandStats(("a", "b"), (10.0, 0.0), (2.0, 1.0))
 RNG = np.random.default_rng(4)
@@ -38,49 +39,17 @@ class _Chips:
         return LabelledChip(image, self._valid[number].astype(bool), _labels(image[None])[0])
 
 
-def _dataset(valid: np.ndarray = VALID, **options: object) -> ChipDataset:
-    return ChipDataset([ChipSource(_Chips(valid=valid), lambda _, image: STATS.normalize(image))], **options)
+def _dataset(valid: np.ndarray = VALID, *, augmentation: str = "none", **options: object) -> ChipDataset:
+    return ChipDataset(
+        [ChipSource(_Chips(valid=valid), lambda _, image: STATS.normalize(image))],
+        augmentation=find_augmentation(augmentation),
+        **options,
+    )
 
 
 def _labels(images: np.ndarray) -> np.ndarray:
     """A label that is a function of the image: the parity of the second band."""
     return (images[:, 1] % 2).astype(np.uint8)
-
-
-# --- Augmentation -----------------------------------------------------------------------------------------
-
-
-def test_there_are_eight_symmetries():
-    array = np.arange(9).reshape(3, 3)
-    assert len({dihedral(array, e).tobytes() for e in range(8)}) == 8
-    assert np.array_equal(dihedral(array, 0), array)
-
-
-@pytest.mark.parametrize("element", range(8))
-def test_a_symmetry_of_an_oblong_keeps_all_pixels(element: int):
-    array = np.arange(30).reshape(2, 3, 5)
-    turned = dihedral(array, element)
-    assert turned.shape == ((2, 5, 3) if element & 4 else (2, 3, 5))
-    assert all(sorted(t.ravel()) == sorted(a.ravel()) for t, a in zip(turned, array, strict=True))
-
-
-@pytest.mark.parametrize("element", range(8))
-def test_image_and_label_stay_aligned(element: int):
-    image, label = IMAGES[0], _labels(IMAGES)[0]
-    assert np.array_equal(_labels(dihedral(image, element)[None])[0], dihedral(label, element))
-
-
-@given(st.sampled_from(["none", "flips", "d4"]), st.integers(0, 99), st.integers(0, 20), st.integers(0, 99))
-def test_the_choice_is_a_function_of_seed_epoch_and_chip(name: str, seed: int, epoch: int, chip: int):
-    element = choose_element(name, seed=seed, epoch=epoch, round_=0, chip=chip)
-    assert element == choose_element(name, seed=seed, epoch=epoch, round_=0, chip=chip)
-    assert 0 <= element < {"none": 1, "flips": 4, "d4": 8}[name]
-
-
-def test_every_symmetry_is_chosen_sometimes():
-    assert {choose_element("d4", seed=0, epoch=e, round_=0, chip=c) for e in range(9) for c in range(9)} == set(
-        range(8)
-    )
 
 
 # --- Items ------------------------------------------------------------------------------------------------
@@ -154,7 +123,6 @@ def test_the_order_leaves_global_randomness_alone():
     np.random.seed(3)  # noqa: NPY002 - the global state is what is tested
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     _order(EpochSampler([30], seed=5, shuffle=True), 1)
-    choose_element("d4", seed=1, epoch=1, round_=0, chip=1)
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
@@ -167,9 +135,174 @@ def test_a_longer_epoch_passes_over_all_chips_before_any_comes_again():
     assert [round_ for _, round_, _, _ in keys] == [0] * 4 + [1] * 4 + [2] * 2
 
 
-def test_a_second_pass_is_augmented_anew():
-    first, second = ([choose_element("d4", seed=1, epoch=0, round_=r, chip=c) for c in range(30)] for r in (0, 1))
-    assert first != second
+# --- Augmentation -----------------------------------------------------------------------------------------
+
+
+def _items(augmentation: str, keys: list[Key], *, seed: int = 0, move: bool = False) -> list[bytes]:
+    source = ChipSource(_Chips(), lambda _, image: STATS.normalize(image))
+    dataset = ChipDataset([source, source], augmentation=find_augmentation(augmentation), seed=seed, move=move)
+    return [b"".join(part.numpy().tobytes() for part in dataset[key]) for key in keys]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(["d4", "strong", "mosaic(p=1)"]), st.randoms(use_true_random=False), st.booleans())
+def test_an_item_depends_on_its_key_and_the_seed_alone(text: str, chance: object, move: bool):
+    keys = [
+        (epoch, round_, source, chip) for epoch in (0, 3) for round_ in (0, 1) for source in (0, 1) for chip in (0, 4)
+    ]
+    shuffled = keys.copy()
+    chance.shuffle(shuffled)
+    found = dict(zip(shuffled, _items(text, shuffled, move=move), strict=True))
+    assert [found[key] for key in keys] == _items(text, keys, move=move)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_does_not_matter(threads: int):
+    def epoch(threads: int, start: int = 0) -> list[bytes]:
+        sampler = EpochSampler([6], seed=1, shuffle=True, items=20)
+        dataset = _dataset(augmentation="mosaic(p=1)+strong", move=True, seed=1)
+        loader = ChipLoader(dataset, sampler, batch=2, threads=threads)
+        loader.start_at(start)
+        return [b"".join(part.numpy().tobytes() for part in batch) for batch in loader]
+
+    assert epoch(threads) == epoch(0)
+    assert epoch(threads, start=4) == epoch(0)[4:]
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_each_part_of_a_key_counts(place: int):
+    keys: list[Key] = [(0, 0, 0, 0)] * 2
+    keys[1] = tuple(int(n == place) for n in range(4))
+    one, two = _items("brightness", keys)
+    assert one != two
+
+
+def test_the_seed_counts():
+    assert _items("brightness", [(0, 0, 0, 0)]) != _items("brightness", [(0, 0, 0, 0)], seed=1)
+
+
+def test_chips_are_mixed_with_chips_of_their_own_source():
+    class _Flat:
+        def __init__(self, values: list[int]) -> None:
+            self._values = values
+
+        def __len__(self) -> int:
+            return len(self._values)
+
+        def read(self, number: int, shift: object = None) -> LabelledChip:
+            value = self._values[number]
+            return LabelledChip(np.full((1, 6, 6), value), np.ones((6, 6), bool), np.full((6, 6), value, np.uint8))
+
+    sources = [ChipSource(_Flat(v), lambda _, image: image.astype(np.float32)) for v in ([1, 2, 3], [7, 8, 9])]
+    dataset = ChipDataset(sources, augmentation=find_augmentation("mosaic(p=1)"))
+    for source, values in ((0, {1, 2, 3}), (1, {7, 8, 9})):
+        drawn = [dataset[epoch, 0, source, 0] for epoch in range(8)]
+        assert {int(v) for _, label in drawn for v in label.unique()} == values
+        assert all(torch.equal(image[0].long(), label) for image, label in drawn)
+
+
+def test_a_damaged_chip_is_not_mixed_with():
+    class _Damaged(_Chips):
+        def read(self, number: int, shift: object = None) -> LabelledChip:
+            if number == 3:
+                raise ArtefactError("chip 3 is damaged")
+            return super().read(number)
+
+    source = ChipSource(_Damaged(), lambda _, image: STATS.normalize(image))
+    dataset = ChipDataset([source], augmentation=find_augmentation("mosaic(p=1)"))
+    for epoch in range(20):
+        assert len(dataset[epoch, 0, 0, 1]) == 2
+    with pytest.raises(ArtefactError):
+        dataset[0, 0, 0, 3]
+
+
+def test_the_spread_of_a_source_is_the_unit_of_brightness():
+    def changed(spread: float) -> float:
+        source = ChipSource(_Chips(), lambda _, image: STATS.normalize(image), spread=np.full(2, spread, np.float32))
+        plain, bright = (
+            ChipDataset([source], augmentation=find_augmentation(text))[0, 0, 0, 0][0]
+            for text in ("none", "brightness")
+        )
+        return float((bright - plain)[0].mean())
+
+    assert changed(4.0) == pytest.approx(4 * changed(1.0), rel=1e-3)
+
+
+# --- Labels and weights -----------------------------------------------------------------------------------
+
+
+def _relabelled(lookup: np.ndarray) -> ChipDataset:
+    scale, relabel = STATS.normalize, lookup.__getitem__
+    return ChipDataset([ChipSource(_Chips(), lambda _, image: scale(image), relabel=relabel)])
+
+
+def test_weights_are_those_of_the_label_that_comes_out():
+    dataset = _dataset(augmentation="d4+erase(p=1)", weigh=lambda label: label.astype(np.float32) * 0.5)
+    _, label, weights = dataset[0, 0, 0, 1]
+    assert (weights.dtype, tuple(weights.shape)) == (torch.float32, (5, 5))
+    assert torch.equal(weights, label.float() * 0.5)
+    assert (label == 255).any()
+
+
+def test_a_filler_has_no_label():
+    image, label = _dataset()[0, FILLER, 0, 1]
+    assert (label == 255).all()
+    assert tuple(image.shape) == (2, 5, 5)
+
+
+# --- Going on, and several devices ------------------------------------------------------------------------
+
+
+@given(st.integers(1, 20), st.integers(0, 50), st.integers(1, 4), st.booleans())
+def test_an_epoch_goes_on_where_it_was_left(chips: int, done: int, ranks: int, shuffle: bool):
+    whole, resumed = (EpochSampler([chips, 3], seed=2, shuffle=shuffle) for _ in range(2))
+    for sampler in (whole, resumed):
+        sampler.shard(ranks - 1, ranks)
+        sampler.set_epoch(5)
+    resumed.start_at(done)
+    assert list(resumed) == list(whole)[done:]
+    assert list(resumed) == list(whole), "only the next epoch begins later"
+    assert len(resumed) == len(list(whole))
+
+
+def test_where_to_start_outlasts_the_setting_of_the_epoch():
+    sampler = EpochSampler([4], seed=2, shuffle=True)
+    sampler.start_at(3)
+    sampler.set_epoch(1)
+    assert len(list(sampler)) == 1
+
+
+@given(st.integers(1, 30), st.integers(1, 5), st.booleans(), st.integers(0, 3))
+def test_devices_share_an_epoch_evenly(chips: int, ranks: int, shuffle: bool, epoch: int):
+    parts = []
+    for rank in range(ranks):
+        sampler = EpochSampler([chips], seed=2, shuffle=shuffle)
+        sampler.shard(rank, ranks)
+        sampler.set_epoch(epoch)
+        parts.append(list(sampler))
+        assert len(parts[-1]) == len(sampler)
+    assert len({len(part) for part in parts}) == 1
+    keys = [key for part in parts for key in part]
+    assert sorted(chip for _, round_, _, chip in keys if round_ == 0) == list(range(chips))
+    assert {round_ for _, round_, _, _ in keys} <= ({0, 1, 2, 3, 4} if shuffle else {0, FILLER})
+    assert not shuffle or len(set(keys)) == len(keys)
+
+
+def test_batches_of_devices_together_are_a_batch_of_one():
+    alone = EpochSampler([12], seed=2, shuffle=True)
+    parts = []
+    for rank in range(3):
+        sampler = EpochSampler([12], seed=2, shuffle=True)
+        sampler.shard(rank, 3)
+        parts.append(list(sampler))
+    batch = 2
+    first = {key for part in parts for key in part[:batch]}
+    assert first == set(list(alone)[: 3 * batch])
+
+
+def test_a_rank_beyond_the_devices_is_refused():
+    with pytest.raises(ValueError, match="rank 2 is not one of 2"):
+        EpochSampler([3], seed=0, shuffle=True).shard(2, 2)
 
 
 # --- Several sources --------------------------------------------------------------------------------------

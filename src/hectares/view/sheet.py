@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -122,6 +124,13 @@ class Sheet:
     def save(self, path: Path) -> None:
         """Write the sheet as PNG, whatever the suffix of the path."""
         path.write_bytes(self.png())
+
+    def svg(self) -> bytes:
+        """Give the sheet as the bytes of an SVG file; the same sheet gives the same bytes."""
+        file = BytesIO()
+        with rc_context({"svg.hashsalt": "hectares", "svg.fonttype": "path"}):
+            self._figure.savefig(file, format="svg", metadata={"Date": None})
+        return file.getvalue()
 
     def png(self) -> bytes:
         """Give the sheet as the bytes of a PNG file."""

@@ -1,4 +1,4 @@
-"""U-Net with exponential linear units and batch normalisation.
+"""U-Net with exponential linear units and batch normalization.
 
 Source: Ronneberger, Fischer and Brox 2015 for the shape; Iglovikov, Mushinskiy and Osin 2017
 (arXiv 1706.06169) for the blocks, widths and the cropped border.
@@ -18,7 +18,7 @@ class UNetELU(nn.Module):
 
     Channels double from level to level: 32, 64, 128, 256, 512 with the published width of 32.
     Input sides must be multiples of 16. With `crop`, that many pixels on each side are cut off before the last
-    normalisation, so that no output sees the padded border (112 px in, 80 px out with crop 16).
+    normalization, so that no output sees the padded border (112 px in, 80 px out with crop 16).
 
     >>> network = UNetELU(bands=3, classes=1)
     >>> sum(p.numel() for p in network.parameters())
@@ -46,7 +46,7 @@ class UNetELU(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, bands, H, W), normalised, to logits (B, classes, H, W)."""
+        """(B, bands, H, W), normalized, to logits (B, classes, H, W)."""
         skips: list[Tensor] = []
         x = image
         for level, block in enumerate(self.encoder):
