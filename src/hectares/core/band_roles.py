@@ -19,6 +19,8 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "nir": ("nir1", "nir_1", "near_infrared"),
     "nir2": ("nir_2",),
     "nir_narrow": ("narrow_nir", "nir08"),
+    "water_vapor": ("water_vapour",),
+    "cirrus": (),
     "swir1": ("swir_1", "swir16"),
     "swir2": ("swir_2", "swir22"),
 }
@@ -34,9 +36,31 @@ _SENTINEL_2 = {
     "7": "red_edge3",
     "8": "nir",
     "8a": "nir_narrow",
+    "9": "water_vapor",
+    "10": "cirrus",
     "11": "swir1",
     "12": "swir2",
 }
+_WAVELENGTHS_NM = {
+    "coastal": 443.0,
+    "blue": 490.0,
+    "green": 560.0,
+    "yellow": 605.0,
+    "red": 665.0,
+    "red_edge": 705.0,
+    "red_edge2": 740.0,
+    "red_edge3": 783.0,
+    "nir": 842.0,
+    "nir_narrow": 865.0,
+    "nir2": 950.0,
+    "water_vapor": 945.0,
+    "cirrus": 1375.0,
+    "swir1": 1610.0,
+    "swir2": 2190.0,
+}
+"""Centers of bands. Source: Sentinel-2 User Handbook, table 1; yellow and nir2 are those of WorldView-2 and 3."""
+_WORLDVIEW_3_SWIR_NM = (1210.0, 1570.0, 1660.0, 1730.0, 2165.0, 2205.0, 2260.0, 2330.0)
+_IN_THE_NAME = re.compile(r"(?:.*[_\D])?(\d{3,4}(?:\.\d+)?)_?nm")
 
 
 def role_of(name: str, names: Sequence[str]) -> str | None:
@@ -60,6 +84,28 @@ def role_of(name: str, names: Sequence[str]) -> str | None:
     if keys & {"b8a", "b08a", "b12", "b08"} or {"b8"} < keys <= {"b2", "b3", "b4", "b8"}:
         return _SENTINEL_2.get(found[1])
     return _SENTINEL_2[found[1]] if key in {"b01", "b02", "b03", "b04"} else None
+
+
+def wavelength_nm(name: str, names: Sequence[str]) -> float | None:
+    """Give the center of a band in nm, by its name and those of the other bands; None if the names do not tell.
+
+    It stands in the name itself (`865nm`), or follows from what the band measures. Beside swir3 to swir8, swir1 and
+    swir2 are those of WorldView-3.
+
+    >>> wavelength_nm("B04", ["B04", "B08"]), wavelength_nm("band_865 nm", [])
+    (665.0, 865.0)
+    >>> wavelength_nm("swir1", ["swir1", "swir2"]), wavelength_nm("swir1", ["swir1", "swir2", "swir3"])
+    (1610.0, 1210.0)
+    >>> wavelength_nm("height", ["red", "height"]) is None
+    True
+    """
+    key, keys = _key(name), {_key(n) for n in names}
+    if found := _IN_THE_NAME.fullmatch(key):
+        return float(found[1])
+    many = [f"swir{n}" for n in range(1, 1 + len(_WORLDVIEW_3_SWIR_NM))]
+    if key in many and keys & set(many[2:]):
+        return _WORLDVIEW_3_SWIR_NM[many.index(key)]
+    return _WAVELENGTHS_NM.get(role_of(name, names) or "")
 
 
 def find_band(word: str, names: Sequence[str]) -> int:
