@@ -31,6 +31,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/colors.py
 	$(BIN)/python benchmarks/labels.py
 	$(BIN)/python benchmarks/chips.py
+	$(BIN)/python benchmarks/augment.py
 
 # Every package is pinned with its hash; the package itself is then put in without looking at dependencies.
 $(STAMP): requirements/dev.txt pyproject.toml
