@@ -1,6 +1,7 @@
 """Training: resume, refusals, what a run holds. A tiny network on tiny chips."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 from affine import Affine
 
+from factory import Notes
 from hectares.config.prepare import PrepareConfig
 from hectares.config.train import TrainConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
-from hectares.errors import ArtefactError, Interrupted, TrainingError
+from hectares.errors import ArtefactError, Interrupted, LegendError, TrainingError
 from hectares.io.artefact import dump_json, sha256_file
+from hectares.io.chips.store import open_chips
 from hectares.io.rasters.class_map import write_class_map
 from hectares.io.rasters.scene_file import write_scene
 from hectares.io.segmenter import find_segmenter
@@ -62,6 +65,12 @@ class StopAfter(QuietMonitor):
             raise Interrupted("stopped")
 
 
+@pytest.fixture(autouse=True)
+def _without_export(monkeypatch):
+    """Exporting takes longer than training here; the run `unbroken`, made before, has all of it."""
+    monkeypatch.setattr(train, "_finish", lambda *_: None)
+
+
 def weights_hash(run):
     return sha256_file(find_segmenter(run).folder / "weights.safetensors")
 
@@ -78,6 +87,7 @@ def test_a_run_holds_segmenter_history_and_picture(unbroken):
         "history.png",
         "run.json",
         "segmenter/history.csv",
+        "segmenter/model.onnx",
         "segmenter/segmenter.json",
         "segmenter/weights.safetensors",
     ]
@@ -93,6 +103,15 @@ def test_the_segmenter_knows_bands_statistics_legend_gsd_and_footprint(unbroken,
     assert {tuple(w) for f in spec.footprint for w in f["windows"]} <= {
         (r, c, 16, 16) for r in range(0, 64, 16) for c in range(0, 96, 16)
     }
+
+
+def test_the_segmenter_is_exported_and_calibrated_on_validation_chips(unbroken):
+    stored = find_segmenter(unbroken)
+    assert stored.onnx.is_checked
+    assert stored.onnx.measured_on == "val chips"
+    assert stored.spec.stride == 16
+    assert stored.calibration["measured_on"] == "val chips"
+    assert stored.calibration["after"]["nll"] <= stored.calibration["before"]["nll"]
 
 
 def test_the_same_seed_gives_the_same_weights(unbroken, chips, tmp_path):
@@ -179,3 +198,148 @@ def test_steps_per_epoch_counts_steps_and_not_passes(chips, tmp_path):
     shorter = train.train_segmenter(chips, tmp_path / "short", replace(CONFIG, epochs=1, schedule="none"))
     losses = [find_segmenter(r).content["best"]["train_loss"] for r in (run, shorter)]
     assert losses[0] < losses[1]
+
+
+EVERY_STEP = {"checkpoint_minutes": 0.0}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"schedule": "plateau", "plateau_patience": 1, "lr": 0.2},
+        {"ema": 0.9},
+        {"accumulate": 2},
+        {"optimizer": "adamax", "schedule": "poly", "warm_up": 0.3},
+        {"schedule": "drop", "drop_at": (2,), "choose_by": "miou"},
+        {"patience": 1, "lr": 0.3, "schedule": "none", "epochs": 8},
+    ],
+    ids="-".join,
+)
+def test_whatever_has_a_memory_is_taken_up_again(chips, tmp_path, options):
+    config = replace(CONFIG, **EVERY_STEP, **options)
+    unbroken = train.train_segmenter(chips, tmp_path / "unbroken", config)
+    broken = tmp_path / "broken"
+    for steps in (2, 3, 5, 4, 7):
+        try:
+            train.train_segmenter(chips, broken, config, monitor=StopAfter(steps))
+        except Interrupted:
+            continue
+        break
+    if not broken.exists():
+        train.train_segmenter(chips, broken, config)
+    assert weights_hash(broken) == weights_hash(unbroken)
+    assert (broken / "history.csv").read_bytes() == (unbroken / "history.csv").read_bytes()
+
+
+def test_a_run_killed_at_any_moment_ends_with_the_weights_of_an_unbroken_one(unbroken, chips, tmp_path):
+    run = tmp_path / "run"
+    config = replace(CONFIG, **EVERY_STEP)
+    code = f"""
+        from hectares.train import train_segmenter
+        from hectares.config.train import TrainConfig
+        train_segmenter({str(chips)!r}, {str(run)!r}, {config!r})
+    """
+    work = tmp_path / ".hectares-run" / "checkpoints"
+    for kill in range(3):
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
+        before = _stamp(work / "last.ckpt")
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            if _stamp(work / "last.ckpt") != before:
+                time.sleep(0.03 * kill)
+                process.kill()
+                break
+            time.sleep(0.002)
+        process.wait()
+    if not run.exists():
+        train.train_segmenter(chips, run, config)
+    assert weights_hash(run) == weights_hash(unbroken)
+
+
+def _stamp(path):
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def test_a_checkpoint_cut_short_is_stepped_over(unbroken, chips, tmp_path):
+    run = tmp_path / "run"
+    config = replace(CONFIG, **EVERY_STEP)
+    with pytest.raises(Interrupted):
+        train.train_segmenter(chips, run, config, monitor=StopAfter(9))
+    last = tmp_path / ".hectares-run" / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    seen = Notes()
+    train.train_segmenter(chips, run, config, monitor=seen)
+    assert "is cut short" in str(seen.problems)
+    assert weights_hash(run) == weights_hash(unbroken)
+
+
+def test_a_run_that_had_ended_when_it_was_killed_trains_no_further(chips, tmp_path, monkeypatch):
+    config = replace(CONFIG, patience=1, lr=0.3, schedule="none", epochs=8)
+    unbroken = train.train_segmenter(chips, tmp_path / "unbroken", config)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_save", lambda *_: (_ for _ in ()).throw(Interrupted("killed")))
+        with pytest.raises(Interrupted):
+            train.train_segmenter(chips, tmp_path / "run", config)
+    run = train.train_segmenter(chips, tmp_path / "run", config)
+    assert weights_hash(run) == weights_hash(unbroken)
+    assert find_segmenter(run).content["epochs"] == find_segmenter(unbroken).content["epochs"]
+
+
+def test_the_best_epoch_is_the_last_one_less_patience(chips, tmp_path):
+    config = replace(CONFIG, epochs=30, patience=2, lr=0.5, schedule="none")
+    content = find_segmenter(train.train_segmenter(chips, tmp_path / "run", config)).content
+    assert content["epochs"] < 30
+    assert content["epochs"] == content["best"]["epoch"] + 2
+
+
+def test_one_class_is_learned_against_the_rest(chips, tmp_path):
+    run = train.train_segmenter(chips, tmp_path / "run", replace(CONFIG, epochs=1, only="bright"))
+    spec = find_segmenter(run).spec
+    assert spec.only == "bright"
+    assert spec.legend.names == ("not bright", "bright")
+    assert spec.legend.codes == (0, 2)
+
+
+def test_some_bands_are_learned_from(chips, tmp_path):
+    run = train.train_segmenter(chips, tmp_path / "run", replace(CONFIG, epochs=1, bands="b"))
+    spec = find_segmenter(run).spec
+    assert spec.bands == ("b",)
+    assert spec.stats.mean == open_chips(chips).stats.mean[1:]
+
+
+def test_a_class_that_is_not_there_is_refused(chips, tmp_path):
+    with pytest.raises(LegendError, match="dark, bright"):
+        train.train_segmenter(chips, tmp_path / "run", replace(CONFIG, only="roof"))
+
+
+def test_damaged_chips_are_left_out_and_told(chips, tmp_path):
+    copy = tmp_path / "chips"
+    shutil.copytree(chips, copy)
+    pixels = copy / "train.pixels"
+    places = np.load(copy / "train.index.npy")
+    content = bytearray(pixels.read_bytes())
+    content[int(places[1, 0]) : int(places[1, 1])] = bytes(int(places[1, 1] - places[1, 0]))
+    pixels.write_bytes(content)
+    seen = Notes()
+    train.train_segmenter(copy, tmp_path / "run", replace(CONFIG, epochs=3), monitor=seen)
+    assert "1 chip(s) cannot be read" in str(seen.problems)
+
+
+def test_many_damaged_chips_end_training(chips, tmp_path):
+    copy = tmp_path / "chips"
+    shutil.copytree(chips, copy)
+    pixels = copy / "train.pixels"
+    pixels.write_bytes(bytes(pixels.stat().st_size))
+    with pytest.raises(ArtefactError, match="cannot be read"):
+        train.train_segmenter(copy, tmp_path / "run", replace(CONFIG, epochs=1))
+
+
+def test_training_is_logged_to_tensorboard(chips, tmp_path):
+    pytest.importorskip("tensorboard")
+    run = train.train_segmenter(chips, tmp_path / "run", replace(CONFIG, epochs=1, log=("tensorboard",)))
+    assert list((run / "tensorboard").glob("events.*"))
+
+
+def test_a_batch_is_chosen_once(chips, tmp_path):
+    run = train.train_segmenter(chips, tmp_path / "run", replace(CONFIG, epochs=1, batch="auto"))
+    assert (run / "batch.txt").read_text() == "8"

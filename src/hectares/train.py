@@ -5,66 +5,77 @@ A RUN folder appears when training is complete:
     run.json                what was trained, from which chips
     history.csv             a line an epoch
     history.png             the learning curve
-    segmenter/              segmenter.json, weights.safetensors, history.csv
+    segmenter/              segmenter.json, weights.safetensors, model.onnx, history.csv
 
-Until then it grows under a hidden name beside it (`.hectares-RUN`), with a checkpoint of the last and of the best
-epoch. Randomness is a function of (seed, epoch, step) alone, so that a run that was killed goes on after its last
-whole epoch when the same command is given again, and ends with the weights of a run that was not.
+Until then it grows under a hidden name beside it (`.hectares-RUN`), with checkpoints and the weights of the best
+epoch. Randomness is a function of (seed, epoch, step) alone, so that a run that was killed goes on from its last
+checkpoint when the same command is given again, and ends with the weights of a run that was not.
 """
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import logging
 import shutil
-import warnings
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hectares.config.train import TrainConfig
 from hectares.core.balance import class_weights, repeat_factors
+from hectares.core.scene import LabelledChip
 from hectares.core.spec import SegmenterSpec
 from hectares.errors import ArtefactError, ConfigError, InputError, MissingExtraError, TrainingError
 from hectares.io.artefact import read_artefact, save_csv, stamp, write_json
-from hectares.io.chips.cutting import CuttingRule
 from hectares.io.chips.mixed import open_mixed
+from hectares.io.chips.selection import Selection
 from hectares.io.chips.store import ChipStore
 from hectares.io.journal import difference
 from hectares.io.outputs import check_target, exclusive, replace_folder, restore, staged_folder, work_path
-from hectares.io.segmenter import save_segmenter
+from hectares.io.segmenter import find_segmenter, save_segmenter
+from hectares.io.weight_sets import read_weight_sets
 from hectares.monitor import QUIET, Monitor, Problem
 
 try:
-    import lightning.pytorch as pl
     import torch
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-    from torch.utils.data import DataLoader
+
+    from hectares.model.fit import device_rank, fit, quiet_libraries
 except ImportError as error:
     raise MissingExtraError("training needs torch and lightning: pip install 'hectares[train]'") from error
 
+from hectares.model.augment import find_augmentation
+from hectares.model.batch_size import USUAL, largest_batch
+from hectares.model.beginning import Beginning, begin, check_words
+from hectares.model.callbacks import HISTORY_COLUMNS, Row, best_row
 from hectares.model.dataset import ChipDataset, ChipSource, EpochSampler
 from hectares.model.device import resolve_device, resolve_precision
+from hectares.model.loader import ChipLoader
 from hectares.model.losses import find_loss
 from hectares.model.module import SegmentationModule
-from hectares.model.pretrained import load_encoder
 from hectares.model.segmenter import weights_of
-from hectares.model.zoo import AnySize, build_network, network_options
+from hectares.model.tracking import forward_rows, open_loggers
+from hectares.model.weighting import find_weighting
+from hectares.runtime.finishing import MAX_IMAGES, finish_segmenter
+from hectares.runtime.protocol import open_runtime
+from hectares.runtime.scoring import ChipFeed, Scorer, measure_calibration
 from hectares.view.figures import draw_history
 
 KIND = "run"
-HISTORY_COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_miou", "val_accuracy")
-_PLUGINS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
-    "fp32": "32-true",
-    "bf16": "bf16-mixed",
-    "fp16": "16-mixed",
-}
+_THREADS_FOR_GPU = 8
+_PATIENCE_S = 600
+"""How long a process on another machine waits for the first one to begin."""
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What came out: what training began with, now with the weights of its best epoch, and its history."""
+
+    start: Beginning
+    rows: list[Row]
 
 
 def train_segmenter(
@@ -75,76 +86,66 @@ def train_segmenter(
     overwrite: bool = False,
     monitor: Monitor = QUIET,
 ) -> Path:
-    """Train a network on chips and save the segmenter with the best validation loss; gives the RUN folder.
+    """Train a network on chips and save the segmenter of the best epoch; gives the RUN folder.
 
     An unfinished run of the same configuration goes on by itself. Raises ArtefactError if the folder holds a
     finished run, or an unfinished one of another configuration, unless `overwrite` is given; TrainingError if the
-    loss is not finite; Interrupted if the monitor asks to stop.
+    loss is not finite; Interrupted if the monitor asks to stop. In a process that was started to help the first one,
+    it ends the process when training is done.
     """
     stores, run = open_mixed([Path(chips), *(folder for folder, _ in config.mixed)]), Path(out).resolve()
     if any(run in store.folder.resolve().parents for store in stores):
         raise ArtefactError(f"{run}: holds the chips of this command; choose another folder for the run")
-    find_loss(config.loss, multilabel=stores[0].multilabel)
+    chosen = [Selection.of(store, bands=config.bands, only=config.only) for store in stores]
+    first, px = chosen[0], stores[0].chip_px
+    check_words(config, multilabel=first.multilabel, band_names=first.stats.names, chip_px=px)
+    if device_rank():
+        _await_start(run)
+        _fit(chosen, work_path(run), config, _facts(config), QUIET)
+        raise SystemExit(0)
     with exclusive(run):
         try:
-            _train(stores, run, config, overwrite=overwrite, monitor=monitor)
+            _train(chosen, run, config, overwrite=overwrite, monitor=monitor)
         except (ConfigError, InputError, TrainingError):  # nothing to go on from: the corrected command starts anew
             shutil.rmtree(work_path(run), ignore_errors=True)
             raise
     return run
 
 
-def _train(stores: list[ChipStore], run: Path, config: TrainConfig, *, overwrite: bool, monitor: Monitor) -> None:
-    store = stores[0]
-    device = resolve_device(config.device)
-    precision = resolve_precision(config.precision, device)
-    options = network_options(config.network, encoder=config.encoder, width=config.width)
-    facts = {"device": device, "precision": precision, "torch": torch.__version__, "lightning": version("lightning")}
-    work = _start(run, stores, config, facts, overwrite=overwrite)
-    validation = "val" if store.counts.get("val") else "train"
-    if validation == "train":
+def _train(chosen: Sequence[Selection], run: Path, config: TrainConfig, *, overwrite: bool, monitor: Monitor) -> None:
+    facts = _facts(config)
+    work = _start(run, chosen, config, facts, overwrite=overwrite)
+    store = chosen[0].store
+    if not store.counts.get("val"):
         what = "the chips have no validation split, so the training chips stand in"
         monitor.problem(Problem(str(store.folder), what, "scores are too good; prepare them with another --split"))
-    with torch.random.fork_rng(), _quiet_libraries():
-        torch.manual_seed(config.seed)
-        network = _network(store, config, options, monitor)
-        weights = class_weights(store.class_counts("train"), config.balance) if config.balance != "none" else ()
-        module = SegmentationModule(
-            network, config, classes=len(store.legend), multilabel=store.multilabel, class_weights=tuple(weights)
-        )
-        history = _History(work / "history.csv", config.epochs, monitor)
-        trainer, best = _trainer(work, config, device, precision, history)
-        training = _loader(stores, "train", config, train=True)
-        scoring = _loader(stores[:1], validation, config, train=False)
-        resume, epochs_done = _latest_checkpoint(work / "checkpoints", monitor)
-        history.keep_until(epochs_done)
-        trainer.fit(module, training, scoring, ckpt_path=resume, weights_only=True)
-        _restore_best(network, Path(best.best_model_path))
-    _save(work, stores, config, options, network, history, facts)
+    trained = _fit(chosen, work, config, facts, monitor)
+    _save(work, chosen, config, trained, facts, monitor)
     shutil.rmtree(work / "checkpoints")
     replace_folder(work, run)
-
-
-def _network(store: ChipStore, config: TrainConfig, options: Mapping[str, Any], monitor: Monitor) -> AnySize:
-    """Build the network with the weights it starts from."""
-    hub = config.weights if config.weights == "imagenet" else None
-    bands, classes = len(store.stats.names), len(store.legend)
-    network = build_network(config.network, options, bands=bands, classes=classes, pretrained=hub)
-    if config.weights not in {"none", "imagenet"}:
-        load_encoder(network, Path(config.weights), monitor)
-    return network
 
 
 # --- Start and finish -------------------------------------------------------------------------------------
 
 
-def _inputs(stores: Sequence[ChipStore]) -> dict[str, str]:
-    names = ["chips", *(f"chips_{n}" for n in range(2, len(stores) + 1))]
-    return {name: store.fingerprint for name, store in zip(names, stores, strict=True)}
+def _facts(config: TrainConfig) -> dict[str, str]:
+    """What the weights depend on besides chips and configuration."""
+    device = resolve_device(config.device)
+    return {
+        "device": device,
+        "precision": resolve_precision(config.precision, device),
+        "torch": torch.__version__,
+        "lightning": version("lightning"),
+    }
+
+
+def _inputs(chosen: Sequence[Selection]) -> dict[str, str]:
+    names = ["chips", *(f"chips_{n}" for n in range(2, len(chosen) + 1))]
+    return {name: c.store.fingerprint for name, c in zip(names, chosen, strict=True)}
 
 
 def _start(
-    run: Path, stores: Sequence[ChipStore], config: TrainConfig, facts: Mapping[str, str], *, overwrite: bool
+    run: Path, chosen: Sequence[Selection], config: TrainConfig, facts: Mapping[str, str], *, overwrite: bool
 ) -> Path:
     """Take up an unfinished run of the same work, or begin a new one; gives the hidden folder it grows in."""
     restore(run)
@@ -153,7 +154,7 @@ def _start(
     if run.exists() and not (run / "run.json").is_file():
         raise ArtefactError(f"{run}: exists and is not a run; choose another folder")
     check_target(run, overwrite=overwrite)
-    head = stamp(KIND, config=asdict(config), inputs=_inputs(stores)) | {"facts": dict(facts)}
+    head = stamp(KIND, config=asdict(config), inputs=_inputs(chosen)) | {"facts": dict(facts)}
     work = work_path(run)
     if (work / "run.json").is_file():
         earlier = read_artefact(work / "run.json", KIND)
@@ -170,40 +171,76 @@ def _start(
     return work
 
 
+def _await_start(run: Path) -> None:
+    """Wait until the first process has begun; on another machine that may take a moment."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not (work_path(run) / "run.json").is_file():
+        if time.monotonic() > deadline:
+            raise ArtefactError(f"{run}: the first process has not begun; all machines must see this folder")
+        time.sleep(0.2)
+
+
 def _save(
     work: Path,
-    stores: Sequence[ChipStore],
+    chosen: Sequence[Selection],
     config: TrainConfig,
-    options: Mapping[str, Any],
-    network: AnySize,
-    history: _History,
+    trained: _Trained,
     facts: Mapping[str, str],
+    monitor: Monitor,
 ) -> None:
     """Write the segmenter with the weights of the best epoch."""
-    draw_history(history.rows, work / "history.png")
-    store = stores[0]
+    draw_history(trained.rows, work / "history.png")
+    _save_history(work / "history.csv", trained.rows)
+    first, store = chosen[0], chosen[0].store
     spec = SegmenterSpec(
         network=config.network,
-        options=options,
-        stats=store.stats,
+        options=trained.start.options,
+        stats=first.stats,
         scaling=str(store.content["scaling"]),
-        depths=tuple(store.content["depths"]),
-        plan=CuttingRule.from_json(store.content["cutting"]).plan,
-        legend=store.legend.for_maps(),
-        multilabel=store.multilabel,
+        depths=first.depths,
+        plan=first.plan,
+        legend=first.legend,
+        only=config.only,
+        multilabel=first.multilabel,
         gsd_m=store.gsd_m,
         tile_px=store.chip_px,
         dtype=str(store.content["dtype"]),
-        footprint=tuple(f for s in stores for f in _footprint(s)),
+        footprint=tuple(f for c in chosen for f in _footprint(c.store)),
     )
-    head = stamp("segmenter", config=asdict(config), inputs=_inputs(stores)) | {
+    head = stamp("segmenter", config=asdict(config), inputs=_inputs(chosen)) | {
         "facts": dict(facts),
-        "best": history.best(),
-        "epochs": len(history.rows),
+        "best": best_row(trained.rows, config),
+        "epochs": len(trained.rows),
+        "weights": None if trained.start.loaded is None else trained.start.loaded.to_json(),
     }
     with staged_folder(work / "segmenter", overwrite=True) as folder:
-        save_segmenter(folder, spec, weights_of(network), head)
-        history.save(folder / "history.csv")
+        save_segmenter(folder, spec, weights_of(trained.start.network), head)
+        _save_history(folder / "history.csv", trained.rows)
+        _finish(folder, first, facts["device"], monitor)
+
+
+def _finish(folder: Path, chosen: Selection, device: str, monitor: Monitor) -> None:
+    """Export the segmenter, and measure on validation chips how well the export agrees and how sure it may be."""
+    split = "val" if chosen.store.counts.get("val") else "train"
+    monitor.progress("checking the segmenter", 0, 2)
+    records, stored = chosen.store.records(split), find_segmenter(folder)
+    feed = ChipFeed(chosen.chips(split), lambda n: chosen.scaling_of(records[n].scene))
+    scorer = Scorer(open_runtime(stored, name="torch", device=device))
+    calibration = measure_calibration(scorer, feed) | {"measured_on": f"{split} chips"}
+    monitor.progress("checking the segmenter", 1, 2)
+    images = (feed.scaling(n).apply(chip.image) * chip.valid for n, chip in _spread(feed, MAX_IMAGES))
+    finish_segmenter(folder, images, calibration=calibration, measured_on=f"{split} chips", monitor=monitor)
+    monitor.progress("checking the segmenter", 2, 2)
+
+
+def _spread(feed: ChipFeed, most: int) -> Iterator[tuple[int, LabelledChip]]:
+    """Give some chips, evenly over all."""
+    for n in range(0, len(feed.reader), max(1, len(feed.reader) // most)):
+        yield n, feed.reader.read(n)
+
+
+def _save_history(path: Path, rows: Sequence[Row]) -> None:
+    save_csv(path, HISTORY_COLUMNS, ([row[c] for c in HISTORY_COLUMNS] for row in rows))
 
 
 def _footprint(store: ChipStore) -> Iterator[dict[str, Any]]:
@@ -220,156 +257,113 @@ def _footprint(store: ChipStore) -> Iterator[dict[str, Any]]:
 # --- The loop ---------------------------------------------------------------------------------------------
 
 
-def _loader(stores: Sequence[ChipStore], split: str, config: TrainConfig, *, train: bool) -> DataLoader[Any]:
+def _fit(
+    chosen: Sequence[Selection], work: Path, config: TrainConfig, facts: Mapping[str, str], monitor: Monitor
+) -> _Trained:
+    """Train until nothing is left to do."""
+    first = chosen[0]
+    with torch.random.fork_rng(), quiet_libraries():
+        torch.manual_seed(config.seed)
+        start = begin(
+            config,
+            band_names=first.stats.names,
+            classes=len(first.legend),
+            chip_px=first.store.chip_px,
+            sets=read_weight_sets(),
+            monitor=monitor,
+        )
+        counts = first.class_counts("train")
+        weights = class_weights(counts, config.balance) if config.balance != "none" else ()
+        module = SegmentationModule(
+            start.network,
+            config,
+            classes=len(first.legend),
+            multilabel=first.multilabel,
+            class_weights=tuple(weights),
+            freezing=start.freezing,
+        )
+        batch = _batch(first, module, work, facts)
+        training = _loader(chosen, "train", config, batch, facts["device"], train=True)
+        validation = "val" if first.store.counts.get("val") else "train"
+        scoring = _loader(chosen[:1], validation, config, batch, facts["device"], train=False)
+        loggers = [] if device_rank() else open_loggers(config.log, work, work.name, asdict(config))
+        log = forward_rows(loggers, monitor)
+
+        def on_epoch(rows: Sequence[Row]) -> None:
+            _save_history(work / "history.part", rows)
+            (work / "history.part").replace(work / "history.csv")
+            log(rows)
+
+        rows = fit(
+            module,
+            training,
+            scoring,
+            work / "checkpoints",
+            device=facts["device"],
+            precision=facts["precision"],
+            on_epoch=on_epoch,
+            monitor=monitor,
+        )
+    return _Trained(start, rows)
+
+
+def _batch(chosen: Selection, module: SegmentationModule, work: Path, facts: Mapping[str, str]) -> int:
+    """Give the chips a step; an automatic number is found once, so that a resumed run has the same."""
+    config, store = module.config, chosen.store
+    if config.batch != "auto":
+        return config.batch
+    kept = work / "batch.txt"
+    if kept.is_file():
+        return int(kept.read_text(encoding="utf-8"))
+    batch, square = USUAL, (store.chip_px, store.chip_px)
+    if facts["device"].startswith("cuda"):
+        label = (len(chosen.legend), *square) if chosen.multilabel else square
+        module.network.to(facts["device"])
+        loss = find_loss(config.loss, multilabel=chosen.multilabel)
+        image = (len(chosen.positions), *square)
+        batch = min(largest_batch(module.network, loss, image, label, facts["precision"]), store.counts["train"])
+    kept.write_text(str(batch), encoding="utf-8")
+    return batch
+
+
+def _loader(
+    chosen: Sequence[Selection], split: str, config: TrainConfig, batch: int, device: str, *, train: bool
+) -> ChipLoader:
     weights = [1.0, *(share for _, share in config.mixed)]
-    rare = config.repeat_rare if train else 0.0
-    sources = [_source(store, stores[0], split, weight, rare) for store, weight in zip(stores, weights, strict=False)]
-    dataset = ChipDataset(sources, augmentation=config.augment if train else "none", move=train, seed=config.seed)
-    items = config.batch * config.steps_per_epoch if train and config.steps_per_epoch else None
-    sizes, shares = [len(s.chips) for s in sources], [s.weight for s in sources]
-    repeats = [s.repeats for s in sources]
-    sampler = EpochSampler(sizes, weights=shares, repeats=repeats, seed=config.seed, shuffle=train, items=items)
-    # The last, smaller batch is dropped only if another one is left: batch normalisation needs two pixels a channel.
-    drop_last = train and len(sampler) > config.batch
-    return DataLoader(dataset, batch_size=config.batch, sampler=sampler, drop_last=drop_last)
+    rare, ranks = config.repeat_rare if train else 0.0, config.devices * config.nodes
+    sources = [_source(c, chosen[0], split, weight, rare) for c, weight in zip(chosen, weights, strict=False)]
+    dataset = ChipDataset(
+        sources,
+        augmentation=find_augmentation(config.augment if train else "none"),
+        move=train,
+        seed=config.seed,
+        weigh=find_weighting(config.pixel_weights),
+    )
+    sampler = EpochSampler(
+        [len(s.chips) for s in sources],
+        weights=[s.weight for s in sources],
+        repeats=[s.repeats for s in sources],
+        seed=config.seed,
+        shuffle=train,
+        items=batch * config.steps_per_epoch * ranks if train and config.steps_per_epoch else None,
+    )
+    if ranks > 1:
+        sampler.shard(device_rank(), ranks)
+    on_gpu = device.startswith("cuda")
+    threads = config.threads if config.threads is not None else _THREADS_FOR_GPU if on_gpu else 1
+    # The last, smaller batch is dropped only if another one is left: batch normalization needs two pixels a channel.
+    drop_last = train and len(sampler) > batch
+    return ChipLoader(dataset, sampler, batch=batch, drop_last=drop_last, threads=threads, pin=on_gpu)
 
 
-def _source(store: ChipStore, first: ChipStore, split: str, weight: float, repeat_rare: float) -> ChipSource:
-    """The chips of a split, scaled as the first store says, which the segmenter will do; or by range of the scene."""
-    scenes = [r.scene for r in store.records(split)] if store.scaling.by_scene else []
-    by_scene = {name: store.scaling_of(name) for name in set(scenes)}
+def _source(chosen: Selection, first: Selection, split: str, weight: float, repeat_rare: float) -> ChipSource:
+    """The chips of a split, scaled as the first chips say, which the segmenter will do; or by range of the scene."""
+    store, scaling = chosen.store, first.scaling
+    scenes = [r.scene for r in store.records(split)] if scaling.by_scene else []
+    by_scene = {name: chosen.scaling_of(name) for name in set(scenes)}
 
     def scale(number: int, image: NDArray[Any]) -> NDArray[np.float32]:
-        scaling = by_scene[scenes[number]] if scenes else first.scaling
-        return scaling.apply(image)
+        return (by_scene[scenes[number]] if scenes else scaling).apply(image)
 
-    repeats = repeat_factors(store.class_counts(split), repeat_rare) if repeat_rare else None
-    return ChipSource(store.chips(split), scale, weight, repeats)
-
-
-def _trainer(
-    work: Path, config: TrainConfig, device: str, precision: str, history: _History
-) -> tuple[pl.Trainer, ModelCheckpoint]:
-    best = ModelCheckpoint(
-        dirpath=work / "checkpoints",
-        filename="best",
-        monitor="val_loss",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    callbacks: list[pl.Callback] = [history, best, _Stop(history.monitor)]
-    if config.patience is not None:
-        callbacks.append(EarlyStopping("val_loss", patience=config.patience, check_on_train_epoch_end=True))
-    trainer = pl.Trainer(
-        accelerator="gpu" if device.startswith("cuda") else "cpu",
-        devices=1,
-        precision=_PLUGINS[precision],
-        max_epochs=config.epochs,
-        gradient_clip_val=config.clip or None,
-        callbacks=callbacks,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
-    return trainer, best
-
-
-def _latest_checkpoint(folder: Path, monitor: Monitor) -> tuple[Path | None, int]:
-    """Give the checkpoint to go on from and its number of finished epochs; one cut short is stepped over."""
-    for name in ("last.ckpt", "best.ckpt"):
-        path = folder / name
-        if not path.is_file():
-            continue
-        try:
-            return path, int(torch.load(path, map_location="cpu", weights_only=True)["epoch"]) + 1
-        except Exception:  # noqa: BLE001 - damaged bytes raise whatever they lead to
-            what = "is cut short: the disk was full, or the run was killed while writing it"
-            monitor.problem(Problem(str(path), what, "training goes on from the checkpoint before it"))
-            path.unlink()
-    return None, 0
-
-
-def _restore_best(network: AnySize, checkpoint: Path) -> None:
-    """Fill in the weights of the epoch with the lowest validation loss."""
-    if not checkpoint.is_file():
-        raise TrainingError(f"{checkpoint}: is missing; give --overwrite to train again")
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
-
-
-class _Stop(pl.Callback):
-    """Leaves the loop between two steps when the user asks to stop."""
-
-    def __init__(self, monitor: Monitor) -> None:
-        self._monitor = monitor
-
-    def on_train_batch_end(self, *_: object) -> None:
-        self._monitor.raise_if_stopped()
-
-
-class _History(pl.Callback):
-    """Collects a line an epoch, keeps the CSV up to date, reports progress, and seeds each epoch."""
-
-    def __init__(self, path: Path, epochs: int, monitor: Monitor) -> None:
-        self._path = path
-        self._epochs = epochs
-        self.monitor = monitor
-        self.rows: list[dict[str, float]] = []
-
-    def keep_until(self, epochs: int) -> None:
-        """Take up the lines of the epochs that a checkpoint covers."""
-        if epochs and self._path.is_file():
-            with self._path.open(newline="", encoding="utf-8") as file:
-                lines = list(csv.DictReader(file))[:epochs]
-            self.rows = [{k: float(v) if v else float("nan") for k, v in line.items()} for line in lines]
-            for row in self.rows:
-                row["epoch"] = int(row["epoch"])
-
-    def best(self) -> dict[str, float]:
-        """The line with the lowest validation loss."""
-        return min(self.rows, key=lambda row: row["val_loss"])
-
-    def save(self, path: Path) -> None:
-        """Write all lines."""
-        save_csv(path, HISTORY_COLUMNS, ([row[c] for c in HISTORY_COLUMNS] for row in self.rows))
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: SegmentationModule) -> None:  # type: ignore[override]
-        """Make what is random inside the network (dropout) a function of (seed, epoch)."""
-        seed = int(np.random.SeedSequence((module.seed, trainer.current_epoch)).generate_state(1)[0])
-        torch.manual_seed(seed)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        steps = int(trainer.num_training_batches)
-        done = trainer.current_epoch * steps + (trainer.fit_loop.epoch_loop.batch_idx + 1)
-        self.monitor.progress("training", done, self._epochs * steps, self._note())
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        logged = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        logged |= {"epoch": trainer.current_epoch + 1, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
-        self.rows.append({c: logged.get(c, float("nan")) for c in HISTORY_COLUMNS})
-        work = self._path.with_suffix(".part")
-        self.save(work)
-        work.replace(self._path)
-
-    def _note(self) -> str:
-        if not self.rows:
-            return ""
-        return f"epoch {len(self.rows)}: loss {self.rows[-1]['val_loss']:.3f}, mIoU {self.rows[-1]['val_miou']:.3f}"
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep Lightning's hints about itself from the user; put everything back afterwards."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
-            yield
-    finally:
-        logger.setLevel(level)
+    repeats = repeat_factors(chosen.class_counts(split), repeat_rare) if repeat_rare else None
+    return ChipSource(chosen.chips(split), scale, weight, repeats, first.spread)
