@@ -22,8 +22,8 @@ class PredictConfig:
     """Bands of the scene by 1-based number or name, if their names do not say which is which: 3,2,1."""
     gsd_tolerance: float = 0.25
     """Largest relative difference between the pixel size of the scene and of the training images."""
-    runtime: Literal["auto", "torch"] = "auto"
-    """What runs the network."""
+    runtime: Literal["auto", "torch", "onnx"] = "auto"
+    """What runs the network; auto takes onnx where the run holds a checked export and there is no GPU, else torch."""
     device: str = "auto"
     """auto, cpu or cuda."""
 

@@ -32,6 +32,8 @@ class SegmenterSpec:
     """Side of the squares the network was trained on."""
     multilabel: bool = False
     """True if each class is a question of its own, so that classes may overlap."""
+    only: str | None = None
+    """The class that is told from all others, if the segmenter learned just that."""
     dtype: str = "uint8"
     """Type of the training pixels."""
     scaling: str = "standard"
@@ -42,10 +44,20 @@ class SegmenterSpec:
     """What the bands are made of: spectral indices, units, corrections."""
     footprint: tuple[Mapping[str, JSON], ...] = field(default=())
     """The scenes and windows seen in training, so that scores and samples can refuse them."""
+    stride: int | None = None
+    """Sides of the input are padded to multiples of this; None if it was not stored."""
+    crop: int = 0
+    """Pixels that the network cuts off each side; mirrored ones are put there first."""
+    context_px: int | None = None
+    """How far from a pixel its answer still depends on the image, measured when training ended; None if it was not."""
 
     def __post_init__(self) -> None:
         if self.tile_px < 1:
             raise ConfigError(f"tile_px is {self.tile_px}; expected at least 1")
+        if self.stride is not None and self.stride < 1:
+            raise ConfigError(f"stride is {self.stride}; expected at least 1")
+        if min(self.crop, self.context_px or 0) < 0:
+            raise ConfigError(f"crop is {self.crop} and context_px {self.context_px}; expected at least 0")
 
     @property
     def scaler(self) -> Scaling:
@@ -67,11 +79,15 @@ class SegmenterSpec:
             "depths": list(self.depths),
             "plan": self.plan.to_json(),
             "multilabel": self.multilabel,
+            "only": self.only,
             "legend": self.legend.to_json(),
             "gsd_m": self.gsd_m,
             "tile_px": self.tile_px,
             "dtype": self.dtype,
             "footprint": [dict(f) for f in self.footprint],
+            "stride": self.stride,
+            "crop": self.crop,
+            "context_px": self.context_px,
         }
 
     @classmethod
@@ -85,9 +101,13 @@ class SegmenterSpec:
             depths=tuple(record["depths"]),
             plan=BandPlan.from_json(record["plan"]),
             multilabel=record["multilabel"],
+            only=record.get("only"),
             legend=Legend.from_json(record["legend"]),
             gsd_m=record["gsd_m"],
             tile_px=record["tile_px"],
             dtype=record["dtype"],
             footprint=tuple(record["footprint"]),
+            stride=record.get("stride"),
+            crop=record.get("crop", 0),
+            context_px=record.get("context_px"),
         )
