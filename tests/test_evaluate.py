@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 
 from factory import UTM, Notes, WriteRaster
 from hectares.config.evaluate import EvaluateConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import LandClass, Legend
-from hectares.errors import ArtefactError, GridError, LegendError
-from hectares.evaluate import evaluate, evaluate_map
+from hectares.core.parts import Counter, CountingRule, Parts
+from hectares.core.window import Window
+from hectares.errors import ArtefactError, ConfigError, GridError, LegendError
+from hectares.evaluate import _warn_of_seen_chips, evaluate, evaluate_map
 from hectares.io.rasters.class_map import save_class_map
+from hectares.view.gallery import Example
 
 LEGEND = Legend.of({1: "water", 2: "forest", 5: "rock"})
 MAP = np.array([[1, 1, 2, 255], [2, 2, 2, 1], [5, 1, 255, 2]], np.uint8)
@@ -101,6 +106,118 @@ def test_a_map_is_perfect_against_itself(tmp_path: Path, class_map: Path):
     assert found.overall()["accuracy"] == found.overall()["mean_iou"] == found.overall()["kappa"] == 1
 
 
+def test_the_map_itself_as_reference_is_told(tmp_path: Path, class_map: Path, notes: Notes):
+    (tmp_path / "copy.tif").write_bytes(class_map.read_bytes())
+    for name in ("map.tif", "copy.tif"):
+        evaluate_map(class_map, tmp_path / name, tmp_path / f"{name}.json", EvaluateConfig(), monitor=notes)
+    told = [p.what for p in notes.problems if p.severity == "warning"]
+    assert told == ["is the map itself, or a copy of it"] * 2
+
+
+def test_another_predicted_map_as_reference_is_told(tmp_path: Path, class_map: Path, notes: Notes):
+    grid = Grid("EPSG:32633", UTM, (3, 4))
+    made = {"inputs": {"segmenter": "0" * 64}}
+    (tmp_path / ".work").mkdir(exist_ok=True)
+    save_class_map(tmp_path / "other.tif", tmp_path / ".work", [MAP[:, ::-1]], grid, LEGEND, made, overwrite=False)
+    evaluate_map(class_map, tmp_path / "other.tif", tmp_path / "e.json", EvaluateConfig(), monitor=notes)
+    assert notes.problems[0].what == "is a class map that a segmenter made"
+
+
+def test_a_reference_without_a_crs_is_told(tmp_path: Path, class_map: Path, write_raster: WriteRaster, notes: Notes):
+    reference = write_raster("ref.png", REFERENCE)
+    found = evaluate_map(class_map, reference, tmp_path / "e.json", EvaluateConfig(), monitor=notes)
+    assert found.confusion.counts.tolist() == COUNTS
+    assert notes.problems[0].where == str(reference)
+    assert "has no CRS" in notes.problems[0].what
+
+
+def test_a_reference_without_a_crs_that_lies_elsewhere_is_refused(
+    tmp_path: Path, class_map: Path, write_raster: WriteRaster
+):
+    reference = write_raster("ref.tif", REFERENCE, crs=None, transform=UTM @ Affine.translation(1, 0))
+    with pytest.raises(GridError, match=r"ref\.tif: is not on the grid of"):
+        evaluate_map(class_map, reference, tmp_path / "e.json", EvaluateConfig())
+
+
+def test_a_scene_of_another_size_is_refused(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    scene = write_raster("scene.tif", np.ones((3, 3, 5), np.uint8))
+    config = EvaluateConfig(scene=scene)
+    with pytest.raises(GridError, match=r"scene\.tif: is not on the grid of"):
+        evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", config)
+
+
+@pytest.mark.parametrize(
+    ("tag", "content"),
+    [
+        ("HECTARES_LEGEND", "{"),
+        ("HECTARES_LEGEND", "[1]"),
+        ("HECTARES_LEGEND", '{"classes": 7}'),
+        ("HECTARES_PROVENANCE", "no JSON"),
+        ("HECTARES_PROVENANCE", "[]"),
+        ("HECTARES_PROVENANCE", '{"trained_on": [[1, 2]]}'),
+        ("HECTARES_PROVENANCE", '{"inputs": "x"}'),
+    ],
+)
+def test_odd_tags_are_refused_by_name(
+    tmp_path: Path, class_map: Path, write_raster: WriteRaster, tag: str, content: str
+):
+    with rasterio.open(class_map, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
+        dataset.update_tags(**{tag: content})
+    with pytest.raises((ArtefactError, LegendError), match=rf"map\.tif.*{tag}"):
+        evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", EvaluateConfig())
+
+
+def test_scores_with_and_without_a_class_stand_side_by_side(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    config = EvaluateConfig(without=("forest",))
+    evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", config)
+    content = json.loads((tmp_path / "e.json").read_text())
+    accuracies = {view: ways["global"]["overall"]["accuracy"][0] for view, ways in content["scores"].items()}
+    assert accuracies == pytest.approx({"all classes": 6 / 9, "without forest": 1})
+    assert content["parts_legend"]["classes"][1]["name"] == "forest"
+
+
+def test_pictures_keep_the_colors_of_classes_where_one_is_left_out(
+    tmp_path: Path, class_map: Path, write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch
+):
+    shown = []
+
+    def draw(path: Path, _confusion: object, legend: Legend, examples: list[Example], _charts: object) -> None:
+        shown.extend((legend.names, e.reference) for e in examples)
+        path.write_bytes(b"png")
+
+    monkeypatch.setattr("hectares.evaluate.draw_evaluation", draw)
+    config = EvaluateConfig(without=("forest",))
+    evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", config)
+    [(names, reference)] = shown
+    assert names == ("water", "rock")
+    assert reference.tolist() == [[0, 255, 255, 0], [255, 255, 0, 0], [1, 0, 255, 1]]
+
+
+def test_a_large_map_is_scored_by_squares_that_leave_no_trace(tmp_path: Path, write_raster: WriteRaster):
+    rng = np.random.default_rng(0)
+    reference = rng.choice([1, 2, 5], (70, 17)).astype(np.uint8).repeat(10, axis=0).repeat(8, axis=1)
+    codes = np.roll(reference, 3, axis=1)
+    (tmp_path / ".work").mkdir()
+    grid = Grid("EPSG:32633", UTM, codes.shape)
+    save_class_map(tmp_path / "map.tif", tmp_path / ".work", [codes], grid, LEGEND, {}, overwrite=False)
+    evaluate_map(
+        tmp_path / "map.tif", write_raster("r.tif", reference), tmp_path / "e.json", EvaluateConfig(erode_px=2)
+    )
+    parts = Parts.from_json(json.loads((tmp_path / "e.json").read_text())["parts"])
+    indices = [LEGEND.encode(i) for i in (reference, codes)]
+    borders = json.loads((tmp_path / "e.json").read_text())["borders"]
+    counter = Counter(*indices, CountingRule(3, **borders))
+    whole, _ = counter.count((slice(None), slice(None)))
+    for kind, table in whole.items():
+        assert parts.total(kind).tolist() == table.tolist()
+    assert len(parts.names) == 11 * 3
+
+
+def test_what_needs_a_segmenter_is_refused_for_a_map(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    with pytest.raises(ConfigError, match="--tune and --threshold"):
+        evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", EvaluateConfig(threshold=0.3))
+
+
 def test_classes_can_be_left_out(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
     config = EvaluateConfig(without=("forest",))
     found = evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", config)
@@ -167,3 +284,20 @@ def test_an_existing_evaluation_is_kept(tmp_path: Path, class_map: Path, write_r
     (tmp_path / "e.png").write_text("old")
     with pytest.raises(ArtefactError, match="exists already"):
         evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", EvaluateConfig())
+
+
+@pytest.mark.parametrize(("test_chips", "advised"), [(0, False), (3, True)])
+def test_the_test_split_is_advised_only_where_there_is_one(test_chips: int, advised: bool):
+    window = Window(0, 0, 4, 4)
+    footprint = [{"sha256": "hash", "windows": [[2, 2, 4, 4]]}]
+    store = SimpleNamespace(
+        folder=Path("chips"),
+        counts={"train": 5, "val": 1, "test": test_chips},
+        content={"inputs": {"s": "hash"}},
+        records=lambda _: [SimpleNamespace(scene="s", window=window)],
+    )
+    notes = Notes()
+    stored = SimpleNamespace(spec=SimpleNamespace(footprint=footprint))
+    _warn_of_seen_chips(stored, store, EvaluateConfig(split="val"), notes)
+    assert notes.problems[0].what.startswith("1 of 1 scored chips were seen")
+    assert ("--split test" in notes.problems[0].remedy) == advised

@@ -257,6 +257,31 @@ def test_without_scores_the_page_says_so(chain: Chain) -> None:
     assert "does not say how good the map is" in Reader(chain.report(chain.map)).text
 
 
+def test_views_intervals_and_calibration_are_on_the_page(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    content = json.loads(chain.scores.read_text())
+    ends = {"accuracy": [0.8, 0.7, 0.9], "mean_iou": [0.6, 0.5, 0.7]}
+    classes = {name: {"iou": [0.5, 0.4, 0.6], "f1": [0.6, 0.5, None]} for name in LEGEND.names}
+    content["scores"] = {"all classes": {"global": {"overall": ends, "classes": classes}}}
+    content["intervals"] = {"units": 24, "what": "scenes", "level": 0.95, "draws": 2000, "method": "bca", "seed": 0}
+    content["floor"] = {"class": "water", "overall": {"accuracy": 0.4, "mean_iou": 0.1}}
+    table = [[0, None, None]] * 14 + [[9, 0.98, 0.9]]
+    scores = {"ece": [0.08, None, None], "class_ece": [0.1, None, None]}
+    scores |= {"brier": [0.2, None, None], "nll": [0.3, None, None]}
+    content["calibration"] = {"as_stored": {"temperature": 1.5, "scores": scores, "reliability": table}}
+    content["overall"] |= {"micro_iou": 0.25, "micro_f1": 0.4, "micro_precision": 0.4, "micro_recall": 0.4}
+    content["overall"] |= {"mean_precision": 0.6, "mean_recall": 0.5}
+    write_json(chain.scores, content, overwrite=True)
+    page = chain.report(chain.scores)
+    assert row_of(page, "all classes together (micro)")[:4] == ["0.250", "0.400", "0.400", "0.400"]
+    assert row_of(page, "water")[0].split() == ["0.750", "(0.400–0.600)"]
+    assert row_of(page, "all classes, global", 1)[0].split() == ["0.800", "(0.700–0.900)"]
+    assert row_of(page, "floor: water everywhere", 1) == ["0.400", "0.100"]
+    text = Reader(page).text
+    assert "intervals of 95 %, from 24 scenes drawn anew" in text
+    assert "ECE 0.080, class-wise ECE 0.100, Brier score 0.200, NLL 0.300; temperature 1.50" in text
+
+
 def test_swipe_has_a_label_and_works_by_keyboard(page: str) -> None:
     sliders = [a for a in Reader(page).all("input") if a.get("type") == "range"]
     assert len(sliders) == 1

@@ -1,9 +1,13 @@
-"""A map or a run against reference, as one confusion matrix and the scores that follow from it."""
+"""A map or a run against reference: counts, the scores that follow from them, and how sure these are.
+
+The layout of `evaluation.json` is told in `core/evaluation.py`. Beside it stand a table of the classes (.csv), all
+scores in all views with their intervals, one a line (.scores.csv), and a figure (.png).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,67 +15,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hectares.config.evaluate import EvaluateConfig
-from hectares.core.confusion import Confusion, PlaneConfusion
-from hectares.core.grid import same_grid
+from hectares.core.blocks import chip_units, square_side, square_units, squares_of
+from hectares.core.bootstrap import Resampling
+from hectares.core.boundary import boundary_width
+from hectares.core.evaluation import SCORE_COLUMNS as SCORE_COLUMNS
+from hectares.core.evaluation import Evaluation as Evaluation
+from hectares.core.evaluation import (
+    baseline_record,
+    calibration_record,
+    intervals_record,
+    majority_record,
+    part_iou,
+    threshold_record,
+    worst_record,
+)
 from hectares.core.legend import IGNORE, Legend
-from hectares.core.scaling import Scaling
-from hectares.core.scene import LabelledChip
+from hectares.core.parts import Counter, CountingRule, Parts, PartsBuilder
+from hectares.core.score_sheet import SCORE_ROW, compare_evaluations, nest, score_rows
+from hectares.core.views import views_of
 from hectares.core.window import Window
-from hectares.errors import ArtefactError, GridError, LegendError
-from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
-from hectares.io.catalog import read_legend
+from hectares.errors import ArtefactError, ConfigError, GridError
+from hectares.io.artefact import read_artefact, save_csv, save_json, sha256_file, stamp
 from hectares.io.chips.index import ChipRecord
+from hectares.io.chips.selection import Selection
 from hectares.io.chips.store import ChipStore, open_chips
-from hectares.io.labels import LabelFile
 from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.rasters.class_map import ClassMap, open_class_map
-from hectares.io.rasters.raster import open_raster
+from hectares.io.rasters.raster import RasterFile, open_raster
+from hectares.io.reference import Reference, check_grid, open_reference
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
 from hectares.monitor import QUIET, Monitor, Problem, track
 from hectares.runtime.protocol import open_runtime
+from hectares.runtime.scoring import ChipFeed, Scorer, Sureness, Tuned, Tuning
 from hectares.view.figures import Example, draw_evaluation
 from hectares.view.render import to_rgb
+from hectares.view.score_charts import charts_of
 
 KIND = "evaluation"
-SCORE_COLUMNS = ("class_id", "class_name", "iou", "f1", "precision", "recall", "reference_px", "predicted_px")
-_BATCH = 8
-_EXAMPLE_PX = 256
+_DIAGONAL_PX = 256
 
 IndexArray = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Counts and what they mean."""
+@dataclass
+class _Found:
+    """What was counted, for `_save`."""
 
-    confusion: Confusion | PlaneConfusion
+    parts: Parts
+    unmapped: int
     legend: Legend
-
-    def class_rows(self) -> Iterator[tuple[object, ...]]:
-        """Give a line a class, in the order of `SCORE_COLUMNS`."""
-        c = self.confusion
-        columns = (c.iou, c.f1, c.precision, c.recall, c.reference_pixels, c.predicted_pixels)
-        for k, land_class in enumerate(self.legend.classes):
-            yield land_class.code, land_class.name, *(column[k].item() for column in columns)
-
-    def overall(self) -> dict[str, float]:
-        """Give the scores over all classes."""
-        c = self.confusion
-        scores = {"accuracy": c.accuracy, "mean_iou": c.mean_iou, "mean_f1": c.mean_f1}
-        if isinstance(c, PlaneConfusion):  # classes overlap, so that there is no agreement by chance to speak of
-            return scores
-        return scores | {"kappa": c.kappa, "weighted_iou": c.weighted_iou}
-
-    def without(self, names: Sequence[str]) -> Evaluation:
-        """Leave classes out: their reference pixels are not scored and they are in no mean."""
-        result = self
-        for name in names:
-            k = result.legend.index(name)
-            kept = tuple(c for c in result.legend.classes if c.name != name)
-            if not kept:
-                raise LegendError("--without leaves no class to score")
-            result = Evaluation(result.confusion.without(k), replace(result.legend, classes=kept))
-        return result
+    rule: CountingRule
+    subject: dict[str, Any]
+    examples: list[Example]
+    inputs: dict[str, str] = field(default_factory=dict)
+    records: dict[str, Any] = field(default_factory=dict)
 
 
 def evaluate(
@@ -109,74 +106,79 @@ def evaluate_chips(
     """Score a segmenter on one split of a folder of chips; writes JSON, CSV and a figure side by side."""
     stored, store = find_segmenter(run), open_chips(Path(chips))
     ours = [p for folder in (store.folder, stored.folder, Path(run)) for p in folder.iterdir() if p.is_file()]
-    targets = _targets(out, ours, overwrite=overwrite)
-    reader, records = store.chips(config.split), store.records(config.split)
-    _check_fit(stored, store)
+    targets = _targets(out, [*ours, *([config.baseline] if config.baseline else [])], overwrite=overwrite)
+    chosen = Selection.like(store, stored.spec)
+    feed = _feed(stored, chosen, config.split)
+    views_of(stored.spec.legend, without=config.without)  # refuses names that are in no legend
     _warn_of_seen_chips(stored, store, config, monitor)
-    runtime = open_runtime(stored, device=config.device)
-    classes, multilabel = len(store.legend), store.multilabel
-
-    def classify(numbers: Sequence[int]) -> list[tuple[LabelledChip, IndexArray]]:
-        read = [reader.read(n) for n in numbers]
-        # By the segmenter's scaling, or by the scene's own range: that of other chips would be another meaning.
-        scalings = [_scaling(stored, store, records[n]) for n in numbers]
-        scaled = [s.apply(c.image) * c.valid for s, c in zip(scalings, read, strict=True)]
-        return list(zip(read, _decide(runtime.logits(np.stack(scaled)), read, multilabel=multilabel), strict=True))
-
-    confusion = PlaneConfusion.empty(classes) if multilabel else Confusion.empty(classes)
-    accuracies = []
-    for start in track(range(0, len(reader), _BATCH), monitor, "scoring chips"):
-        for chip, predicted in classify(range(start, min(start + _BATCH, len(reader)))):
-            one = _count(chip.label, predicted, classes)
-            confusion = confusion + one  # type: ignore[operator]  # both are of one kind
-            accuracies.append(one.accuracy)
-    evaluation = Evaluation(confusion, stored.spec.legend)
-    examples = []
-    for number in _spread(accuracies, 0 if multilabel else config.examples):
-        [(chip, predicted)] = classify([number])
-        picture = to_rgb(chip.image, stored.spec.bands, chip.valid)
-        w = records[number].window
-        title = f"{records[number].scene} r{w.row} c{w.col}"
-        examples.append(Example(title, picture, chip.label, predicted, accuracies[number]))
-    inputs = {"segmenter": stored.sha256, "chips": store.fingerprint}
-    subject = {"subject": "chips", "split": config.split, "chips_scored": len(reader)}
-    return _save(targets, evaluation.without(config.without), examples, config, inputs, subject)
+    scorer = Scorer(open_runtime(stored, name=config.runtime, device=config.device), config.threshold)
+    tuned = _tune(scorer, _feed(stored, chosen, "val"), monitor) if config.tune else None
+    temperatures = [float((stored.calibration or {}).get("temperature", 1.0))]
+    sureness = Sureness(scorer, [*temperatures, *([tuned.temperature] if tuned else [])])
+    found = _score_chips(scorer, store, feed, sureness, config, monitor)
+    found.inputs = {"segmenter": stored.sha256, "chips": store.fingerprint}
+    found.records = _floor(found.parts, chosen) | _sureness_record(sureness, config, tuned)
+    return _save(targets, found, config, monitor)
 
 
-def _scaling(stored: StoredSegmenter, store: ChipStore, record: ChipRecord) -> Scaling:
-    return store.scaling_of(record.scene) if stored.spec.scaler.by_scene else stored.spec.scaler
+def _feed(stored: StoredSegmenter, chosen: Selection, split: str) -> ChipFeed:
+    """Chips scaled as the segmenter says, or by the scene's own range: that of other chips would mean other things."""
+    records, scaler = chosen.store.records(split), stored.spec.scaler
+    return ChipFeed(chosen.chips(split), lambda n: chosen.scaling_of(records[n].scene) if scaler.by_scene else scaler)
 
 
-def _decide(logits: NDArray[np.float32], chips: Sequence[LabelledChip], *, multilabel: bool) -> Iterator[IndexArray]:
-    """Give the class of each pixel (h, w), or yes and no of each class (K, h, w); 255 where not valid."""
-    for raw, chip in zip(logits, chips, strict=True):
-        decided = (raw > 0).astype(np.uint8) if multilabel else raw.argmax(axis=0).astype(np.uint8)
-        yield np.where(chip.valid, decided, np.uint8(IGNORE))
+def _tune(scorer: Scorer, feed: ChipFeed, monitor: Monitor) -> Tuned:
+    tuning, numbers = Tuning(scorer), range(len(feed.reader))
+    for _, chip, logits in track(scorer.run(feed, numbers), monitor, "tuning on val", len(numbers)):
+        tuning.add(logits, chip)
+    return tuning.finish()
 
 
-def _count(label: IndexArray, predicted: IndexArray, classes: int) -> Confusion | PlaneConfusion:
-    if label.ndim == 3:
-        return PlaneConfusion.count(label, predicted)
-    return Confusion.count(label, predicted, classes=classes)
+def _score_chips(
+    scorer: Scorer, store: ChipStore, feed: ChipFeed, sureness: Sureness, config: EvaluateConfig, monitor: Monitor
+) -> _Found:
+    records = store.records(config.split)
+    places = [r.scene for r in records], [r.group for r in records], [r.window for r in records]
+    units = chip_units(*places, config.units, config.block_px)
+    rule = _rule(config, len(scorer.legend), (store.chip_px, store.chip_px))
+    builder, whole = PartsBuilder("chips", units.what), (slice(None), slice(None))
+    numbers = range(len(records))
+    for n, chip, logits in track(scorer.run(feed, numbers), monitor, "scoring chips", len(numbers)):
+        counts, unmapped = Counter(chip.label, scorer.decide(logits, chip), rule).count(whole)
+        builder.add(_chip_name(records[n]), units.names[n], counts, unmapped)
+        sureness.add(units.names[n], logits, chip)
+    parts, examples = builder.build(), []
+    scores = part_iou(parts)
+    for n, chip, logits in scorer.run(feed, _spread(scores.tolist(), 0 if scorer.multilabel else config.examples)):
+        picture = to_rgb(chip.image, scorer.runtime.spec.bands, chip.valid)
+        predicted = scorer.decide(logits, chip)
+        examples.append(Example(_chip_name(records[n]), picture, chip.label, predicted, float(scores[n])))
+    subject = {"subject": "chips", "split": config.split, "chips_scored": len(records)}
+    return _Found(parts, builder.unmapped, scorer.legend, rule, subject, examples)
 
 
-def _check_fit(stored: StoredSegmenter, store: ChipStore) -> None:
-    if store.stats.names != stored.spec.bands:
-        raise ArtefactError(
-            f"{store.folder}: has the bands {', '.join(store.stats.names)}, the segmenter takes "
-            f"{', '.join(stored.spec.bands)}; score it on chips that were prepared alike"
-        )
-    if store.multilabel != stored.spec.multilabel:
-        kinds = {True: "one plane a class", False: "one class a pixel"}
-        raise LegendError(
-            f"{store.folder}: has labels with {kinds[store.multilabel]}, the segmenter answers with "
-            f"{kinds[stored.spec.multilabel]}; score it on chips that were prepared alike"
-        )
-    if store.legend.names != stored.spec.legend.names:
-        raise LegendError(
-            f"{store.folder}: has the classes {', '.join(store.legend.names)}, the segmenter knows "
-            f"{', '.join(stored.spec.legend.names)}; score it on chips that were prepared alike"
-        )
+def _floor(parts: Parts, chosen: Selection) -> dict[str, Any]:
+    labelled = chosen.store.labelled_px["train"]
+    if not labelled:
+        return {"floor": majority_record(parts, chosen.legend, parts.reference_shares, "the reference")}
+    shares = chosen.class_counts("train").sum(axis=0) / labelled
+    return {"floor": majority_record(parts, chosen.legend, shares, "the training chips")}
+
+
+def _sureness_record(sureness: Sureness, config: EvaluateConfig, tuned: Tuned | None) -> dict[str, Any]:
+    legend, how = sureness.scorer.legend, _resampling(config)
+    pairs = zip(sureness.tallies, sureness.temperatures, strict=True)
+    found = [calibration_record(tallies, legend, temperature, how) for tallies, temperature in pairs]
+    record: dict[str, Any] = {"calibration": dict(zip(("as_stored", "tuned_on_val"), found, strict=False))}
+    if sureness.scorer.asked:
+        names = [legend.names[k] for k in sureness.scorer.asked]
+        best = None if tuned is None else tuned.thresholds
+        record["thresholds"] = threshold_record(sureness.thresholds, names, config.split, best)
+    return record
+
+
+def _chip_name(record: ChipRecord) -> str:
+    return f"{record.scene} r{record.window.row} c{record.window.col}"
 
 
 def _warn_of_seen_chips(stored: StoredSegmenter, store: ChipStore, config: EvaluateConfig, monitor: Monitor) -> None:
@@ -187,7 +189,8 @@ def _warn_of_seen_chips(stored: StoredSegmenter, store: ChipStore, config: Evalu
     touched = sum(any((r.window & w).pixels for w in seen.get(hashes.get(r.scene), ())) for r in records)
     if touched:
         what = f"{touched} of {len(records)} scored chips were seen in training or used to choose the best epoch"
-        monitor.problem(Problem(str(store.folder), what, "the scores say nothing about new places; use --split test"))
+        way_out = "; use --split test" if config.split != "test" and store.counts.get("test") else ""
+        monitor.problem(Problem(str(store.folder), what, f"the scores say nothing about new places{way_out}"))
 
 
 # --- A map on a reference raster --------------------------------------------------------------------------
@@ -203,105 +206,91 @@ def evaluate_map(
     monitor: Monitor = QUIET,
 ) -> Evaluation:
     """Score a class map against a reference raster on the same grid; classes are matched by name."""
-    sources = [Path(class_map), Path(reference), *(p for p in (config.legend, config.scene) if p)]
+    sources = [Path(class_map), Path(reference), *(p for p in (config.legend, config.scene, config.baseline) if p)]
     targets = _targets(out, sources, overwrite=overwrite)
     with open_class_map(class_map) as opened:
-        label = LabelFile(Path(reference), _reference_legend(opened, Path(reference), config))
-        lookup = _match_names(label, opened)
-        _check_grid(opened, label)
-        seen = [Window(*w) for w in opened.provenance.get("trained_on", ())]
-        classes = len(opened.legend)
-        confusion, scored_seen = Confusion.empty(classes), 0
-        for strip in track(opened.windows(), monitor, "scoring map"):
-            truth = lookup[label.read(strip)]
-            confusion += Confusion.count(truth, opened.read(strip), classes=classes)
-            scored_seen += _labelled_inside(truth, strip, seen)
-        if not confusion.total:
+        views_of(opened.legend, without=config.without)
+        truth = open_reference(Path(reference), opened, config.legend, monitor)
+        scene = None if config.scene is None else _open_scene(config.scene, opened, monitor)
+        if config.tune or config.threshold is not None:
+            raise ConfigError("--tune and --threshold need the scores of a segmenter; a map holds classes alone")
+        found = _score_map(opened, truth, config, monitor)
+        if not found.parts.total().sum():
             raise GridError(
                 f"{reference}: has no labelled pixel where {opened.path} has a class; nothing can be scored"
             )
-        if scored_seen:
-            what = f"{scored_seen / confusion.total:.0%} of the scored pixels were seen in training"
-            monitor.problem(
-                Problem(str(opened.path), what, "the scores are too good; score a scene that was not trained on")
-            )
-        examples = _map_examples(opened, label, lookup, config)
-        label.close()
-        evaluation = Evaluation(confusion, opened.legend)
-        inputs = {"map": sha256_file(opened.path), "reference": sha256_file(Path(reference))}
-        subject = {"subject": "map", "map": opened.path.name, "reference": Path(reference).name}
-    return _save(targets, evaluation.without(config.without), examples, config, inputs, subject)
+        found.examples = _map_examples(opened, truth, scene, found, config)
+        truth.label.close()
+        found.inputs = {"map": sha256_file(opened.path), "reference": sha256_file(Path(reference))}
+    found.subject = {"subject": "map", "map": Path(class_map).name, "reference": Path(reference).name}
+    shares = found.parts.reference_shares
+    found.records = {"floor": majority_record(found.parts, found.legend, shares, "the reference")}
+    return _save(targets, found, config, monitor)
 
 
-def _reference_legend(opened: ClassMap, reference: Path, config: EvaluateConfig) -> Legend:
-    """The legend given, else the one inside the reference, else that of the map."""
-    if config.legend is not None:
-        return read_legend(config.legend)
-    with open_raster(reference, expand_palette=False) as raster:
-        facts = raster.facts
-    if "HECTARES_LEGEND" in facts.tags:
-        with open_class_map(reference) as other:
-            return other.legend
-    nodata = facts.nodata if facts.nodata is not None and facts.nodata.is_integer() else None  # NaN is not
-    free = nodata is not None and nodata not in opened.legend.codes
-    return replace(opened.legend, nodata=int(nodata) if free and nodata is not None else IGNORE)
+def _open_scene(path: Path, opened: ClassMap, monitor: Monitor) -> RasterFile:
+    scene = open_raster(path)
+    try:
+        check_grid(path, scene.grid, opened, monitor)
+    except GridError:
+        scene.close()
+        raise
+    return scene
 
 
-def _match_names(label: LabelFile, opened: ClassMap) -> IndexArray:
-    """Table from index in the reference to index in the map; what the map does not know is ignored."""
-    lookup = np.full(IGNORE + 1, IGNORE, np.uint8)
-    for k, name in enumerate(label.legend.names):
-        if name in opened.legend.names:
-            lookup[k] = opened.legend.index(name)
-    if (lookup == IGNORE).all():
-        raise LegendError(
-            f"{label.path}: shares no class name with {opened.path} ({', '.join(label.legend.names)} "
-            f"against {', '.join(opened.legend.names)}); rename them in a legend given with --legend"
-        )
-    return lookup
+def _score_map(opened: ClassMap, truth: Reference, config: EvaluateConfig, monitor: Monitor) -> _Found:
+    """Count square by square, in windows read with a margin, so that windows leave no trace in the counts."""
+    squares = list(squares_of(opened.grid.shape))
+    units = square_units(squares, config.block_px)
+    side = square_side(opened.grid.shape)
+    builder = PartsBuilder(f"squares of {side} px", units.what)
+    rule = _rule(config, len(opened.legend), tuple(min(_DIAGONAL_PX, n) for n in opened.grid.shape))
+    seen = [Window(*w) for w in opened.provenance.get("trained_on", ())]
+    scored_seen = 0
+    numbered = {(w.row, w.col): n for n, w in enumerate(squares)}
+    for strip in track(opened.windows(), monitor, "scoring map"):
+        outer = strip.grow(rule.margin)
+        reference, predicted = truth.read(outer), opened.read(outer)
+        counter = Counter(reference, predicted, rule)
+        for piece in squares_of(strip.shape, side):
+            inside = piece.shift(strip.row, strip.col)
+            counts, unmapped = counter.count(inside.within(outer).slices)
+            n = numbered[inside.row // side * side, inside.col // side * side]
+            builder.add(f"r{squares[n].row} c{squares[n].col}", units.names[n], counts, unmapped)
+        inner = strip.within(outer).slices
+        scored_seen += _labelled_inside(reference[inner], predicted[inner], strip, seen)
+    parts = builder.build()
+    if scored_seen:
+        what = f"{scored_seen / int(parts.total().sum()):.0%} of the scored pixels were seen in training"
+        remedy = "the scores are too good; score a scene that was not trained on"
+        monitor.problem(Problem(str(opened.path), what, remedy))
+    return _Found(parts, builder.unmapped, opened.legend, rule, {}, [])
 
 
-def _check_grid(opened: ClassMap, label: LabelFile) -> None:
-    both_placed = opened.grid.is_georeferenced and label.grid.is_georeferenced
-    fits = same_grid(opened.grid, label.grid) if both_placed else opened.grid.shape == label.grid.shape
-    if not fits:
-        raise GridError(
-            f"{label.path}: is not on the grid of {opened.path} ({label.grid.shape} px, {label.grid.crs} against "
-            f"{opened.grid.shape} px, {opened.grid.crs}); resample the reference with nearest neighbor"
-        )
-
-
-def _labelled_inside(truth: IndexArray, strip: Window, seen: Sequence[Window]) -> int:
+def _labelled_inside(truth: IndexArray, predicted: IndexArray, strip: Window, seen: Sequence[Window]) -> int:
     if not seen:
         return 0
     mask = np.zeros(strip.shape, np.bool_)
     for window in seen:
         part = window & strip
         mask[part.within(strip).slices] = True
-    return int((mask & (truth != IGNORE)).sum())
+    return int((mask & (truth != IGNORE) & (predicted != IGNORE)).sum())
 
 
-def _map_examples(opened: ClassMap, label: LabelFile, lookup: IndexArray, config: EvaluateConfig) -> list[Example]:
+def _map_examples(
+    opened: ClassMap, truth: Reference, scene: RasterFile | None, found: _Found, config: EvaluateConfig
+) -> list[Example]:
     """Squares of the map from the worst to the best."""
-    height, width = opened.grid.shape
-    side = min(_EXAMPLE_PX, height, width)
-    squares = [
-        Window(r, c, side, side) for r in range(0, height - side + 1, side) for c in range(0, width - side + 1, side)
-    ]
-    accuracies = []
-    for square in squares:
-        one = Confusion.count(lookup[label.read(square)], opened.read(square), classes=len(opened.legend))
-        accuracies.append(one.accuracy)
-    scene = None if config.scene is None else open_raster(config.scene)
+    scores, squares = part_iou(found.parts), {f"r{w.row} c{w.col}": w for w in squares_of(opened.grid.shape)}
     examples = []
-    for i in _spread(accuracies, config.examples):
-        square = squares[i]
+    for n in _spread(scores.tolist(), config.examples):
+        square = squares[found.parts.names[n]]
         picture = None
         if scene is not None:
             chip = scene.read(square)
             picture = to_rgb(chip.image, scene.bands, chip.valid)
         title = f"row {square.row}, col {square.col}"
-        examples.append(Example(title, picture, lookup[label.read(square)], opened.read(square), accuracies[i]))
+        examples.append(Example(title, picture, truth.read(square), opened.read(square), float(scores[n])))
     if scene is not None:
         scene.close()
     return examples
@@ -314,53 +303,73 @@ def _targets(out: str | Path, inputs: Sequence[Path], *, overwrite: bool) -> dic
     target = resolve(out)
     if target.suffix.lower() != ".json":
         raise ArtefactError(f"{target}: an evaluation is a JSON file; end its name in .json")
-    paths = {"json": target, "csv": target.with_suffix(".csv"), "png": target.with_suffix(".png")}
+    paths = {"json": target} | {k: target.with_suffix(f".{k}") for k in ("csv", "scores.csv", "png")}
     for path in paths.values():
         check_target(path, overwrite=overwrite, inputs=inputs)
     return paths
 
 
-def _spread(accuracies: Sequence[float], number: int) -> list[int]:
-    """Positions from the worst to the best, evenly; what has no score is left out.
+def _rule(config: EvaluateConfig, classes: int, shape: tuple[int, ...]) -> CountingRule:
+    height, width = shape
+    band = boundary_width((height, width), config.boundary_share) if config.boundary_share else 0
+    return CountingRule(classes, config.erode_px, band, config.slack_px)
 
-    >>> _spread([0.9, float("nan"), 0.1, 0.5, 0.7], 3)
-    [2, 4, 0]
+
+def _resampling(config: EvaluateConfig) -> Resampling:
+    if config.intervals == "none":
+        return Resampling(0, config.level, "percentile", config.seed)
+    return Resampling(config.draws, config.level, config.intervals, config.seed)
+
+
+def _spread(scores: Sequence[float], number: int) -> list[int]:
+    """Positions from the worst to the best: half of them the worst, the others evenly; none without a score.
+
+    >>> _spread([0.9, float("nan"), 0.1, 0.5, 0.7], 3), _spread([0.9, 0.3, 0.1, 0.5, 0.7], 4)
+    ([2, 3, 0], [2, 1, 4, 0])
     """
-    order = [int(i) for i in np.argsort(accuracies, kind="stable") if not np.isnan(accuracies[int(i)])]
-    if number == 0 or not order:
-        return []
-    picks = np.linspace(0, len(order) - 1, min(number, len(order))).round().astype(int)
-    return [order[i] for i in picks]
+    order = [int(i) for i in np.argsort(scores, kind="stable") if not np.isnan(scores[int(i)])]
+    worst = order[: number - number // 2]
+    rest = order[len(worst) :]
+    picks = np.linspace(len(rest) - 1, 0, min(number // 2, len(rest)), endpoint=False).round().astype(int)[::-1]
+    return worst + [rest[i] for i in picks]
 
 
-def _save(
-    targets: dict[str, Path],
-    evaluation: Evaluation,
-    examples: Sequence[Example],
-    config: EvaluateConfig,
-    inputs: dict[str, str],
-    subject: dict[str, Any],
-) -> Evaluation:
-    rows = list(evaluation.class_rows())
+def _save(targets: dict[str, Path], found: _Found, config: EvaluateConfig, monitor: Monitor) -> Evaluation:
+    whole = Evaluation(found.parts.confusion(found.unmapped), found.legend)
+    evaluation = whole.without(config.without)
+    how = _resampling(config)
+    views = views_of(
+        found.legend, without=config.without, erode_px=config.erode_px, overlapping=found.parts.overlapping
+    )
+    rows = score_rows(found.parts, found.legend, views, how)
+    intervals = intervals_record(found.parts, how)
+    if "note" in intervals:
+        monitor.problem(Problem(str(targets["json"]), intervals["note"], "look at the scores by part", "note"))
     settings = asdict(config) | {
-        k: None if v is None else v.name for k, v in (("legend", config.legend), ("scene", config.scene))
+        k: None if v is None else v.name
+        for k, v in (("legend", config.legend), ("scene", config.scene), ("baseline", config.baseline))
     }
     content = (
-        stamp(KIND, config=settings, inputs=inputs)
-        | subject
-        | {
-            "legend": evaluation.legend.to_json(),
-            "confusion": evaluation.confusion.counts,
-            "unmapped_px": evaluation.confusion.unmapped,
-            "scored_px": evaluation.confusion.total,
-            "aggregation": "one confusion matrix over all scored pixels; means over the classes that have a score",
-            "left_out": list(config.without),
-            "overall": evaluation.overall(),
-            "classes": [dict(zip(SCORE_COLUMNS, row, strict=True)) for row in rows],
-        }
+        stamp(KIND, config=settings, inputs=found.inputs)
+        | found.subject
+        | evaluation.to_json()
+        | {"left_out": list(config.without), "scores": nest(rows), "intervals": intervals}
+        | {"parts": found.parts.to_json(), "parts_legend": found.legend.to_json()}
+        | {"borders": {k: v for k, v in asdict(found.rule).items() if k != "classes"}}
+        | {"worst": worst_record(found.parts)}
+        | found.records
     )
-    with staged_files([targets[k] for k in ("json", "csv", "png")], overwrite=True) as (record, table, figure):
-        draw_evaluation(figure, evaluation.confusion, evaluation.legend, examples)
-        save_csv(table, SCORE_COLUMNS, rows)
+    if config.baseline is not None:
+        other = read_artefact(config.baseline, KIND)
+        differences = compare_evaluations(content, other, views, how)
+        content["baseline"] = baseline_record(config.baseline.name, other, differences)
+    kept = np.full(IGNORE + 1, IGNORE, np.uint8)
+    kept[[found.legend.index(name) for name in evaluation.legend.names]] = np.arange(len(evaluation.legend))
+    examples = [replace(e, reference=kept[e.reference], predicted=kept[e.predicted]) for e in found.examples]
+    order = ("json", "csv", "scores.csv", "png")
+    with staged_files([targets[k] for k in order], overwrite=True) as (record, table, scores, figure):
+        draw_evaluation(figure, evaluation.confusion, evaluation.legend, examples, charts_of(content))
+        save_csv(table, SCORE_COLUMNS, list(evaluation.class_rows()))
+        save_csv(scores, SCORE_ROW, (row.cells for row in rows))
         save_json(record, content)
-    return evaluation
+    return replace(evaluation, record=content)

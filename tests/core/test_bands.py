@@ -46,21 +46,34 @@ def test_twelve_constant_bands_come_back_as_asked(wanted: str):
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("0", "band 0 does not exist; bands are numbered from 1"),
-        ("-1", "band -1 does not exist; there are 12 bands"),
         ("13", "band 13 does not exist"),
         ("thermal", "'thermal' is not among the bands"),
-        ("4,4", "same band twice"),
-        ("4,B04", "same band twice"),
-        ("", "no band was asked for"),
-        ([], "no band was asked for"),
         ("all,1", "'all' is not among"),
         ("--1", "'--1' is not among"),
         ("²", "'²' is not among"),
     ],
 )
-def test_bands_that_are_not_there_are_refused(wanted: object, message: str):
+def test_bands_that_a_file_does_not_have_are_refused(wanted: object, message: str):
     with pytest.raises(BandError, match=message):
+        choose_bands(wanted, SENTINEL)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("0", "band 0 does not exist; bands are numbered from 1"),
+        ("-1", "band -1 does not exist; bands are numbered from 1"),
+        ("4,4", "same band twice"),
+        ("4,B04", "same band twice"),
+        ("red,RED", "same band twice"),
+        ("1,,2", "one of them has no name"),
+        ("1,", "one of them has no name"),
+        ("", "no band was asked for"),
+        ([], "no band was asked for"),
+    ],
+)
+def test_a_choice_of_bands_that_no_file_could_have_is_a_fault_of_the_option(wanted: object, message: str):
+    with pytest.raises(ConfigError, match=message):
         choose_bands(wanted, SENTINEL)
 
 

@@ -36,3 +36,19 @@ def test_bands_are_those_of_the_statistics(legend: Legend):
 def test_a_tile_has_a_size(legend: Legend):
     with pytest.raises(ConfigError, match="tile_px is 0"):
         replace(_spec(legend), tile_px=0)
+
+
+def test_what_is_measured_after_training_survives_json(legend: Legend):
+    spec = replace(_spec(legend), stride=16, crop=8, context_px=0)
+    assert SegmenterSpec.from_json(spec.to_json()) == spec
+
+
+def test_a_record_from_before_these_were_measured_is_read(legend: Legend):
+    record = {k: v for k, v in _spec(legend).to_json().items() if k not in {"stride", "crop", "context_px"}}
+    assert SegmenterSpec.from_json(record) == _spec(legend)
+
+
+@pytest.mark.parametrize("wrong", [{"stride": 0}, {"crop": -1}, {"context_px": -1}])
+def test_measures_of_size_are_not_negative(legend: Legend, wrong: dict[str, int]):
+    with pytest.raises(ConfigError, match="expected at least"):
+        replace(_spec(legend), **wrong)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hectares.config.checks import at_least
+from hectares.config.checks import at_least, between
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,40 @@ class EvaluateConfig:
     scene: Path | None = None
     """The image of the place, for the pictures of examples when a map is scored."""
     examples: int = 6
-    """Pictures of image, reference and prediction in the figure, from the worst to the best."""
+    """Pictures of image, reference, prediction and errors: half of them the worst, the others up to the best."""
+    erode_px: int = 0
+    """Score a second time without reference pixels this close to another class; ISPRS takes 3."""
+    boundary_share: float = 0.02
+    """Width of the band of boundary IoU, as a share of the diagonal of a chip (of 256 px of a map); 0 for none."""
+    slack_px: int = 3
+    """Slack of relaxed precision and recall; 0 for none."""
+    intervals: Literal["bca", "percentile", "none"] = "bca"
+    """How intervals follow from the draws: corrected for bias and skewness, plain quantiles, or not at all."""
+    level: float = 0.95
+    """Share of cases in which an interval should hold the score."""
+    draws: int = 2000
+    """How often units are drawn anew for the intervals."""
+    units: Literal["auto", "group", "block"] = "auto"
+    """What is drawn: groups of scenes, or blocks within scenes; auto takes groups if there are ten."""
+    block_px: int | None = None
+    """Side of the blocks, at least that of a chip; by default as large as leaves 20 of them."""
+    seed: int = 0
+    """Seed of the draws."""
+    threshold: float | None = None
+    """Score from which a pixel is the class, for two classes or classes that may overlap; by default 0.5."""
+    tune: bool = False
+    """Run over the val chips first, for the temperature and the thresholds that fit them best."""
+    baseline: Path | None = None
+    """An evaluation.json of the same places to compare with, such as that of a simple method."""
+    runtime: Literal["auto", "torch", "onnx"] = "auto"
+    """What runs the network; auto takes onnx on a processor, if the segmenter holds a checked export."""
     device: str = "auto"
     """auto, cpu or cuda."""
 
     def __post_init__(self) -> None:
-        at_least(0, examples=self.examples)
+        at_least(0, examples=self.examples, erode_px=self.erode_px, slack_px=self.slack_px, seed=self.seed)
+        at_least(1, block_px=self.block_px)
+        at_least(100, draws=self.draws)
+        between(0, 0.2, boundary_share=self.boundary_share)
+        between(0.5, 0.999, level=self.level)
+        between(0, 1, threshold=self.threshold)

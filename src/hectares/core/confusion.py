@@ -8,61 +8,76 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hectares.core.legend import IGNORE
+from hectares.core.scores import FloatArray, Marginals, class_scores, overall_scores, ratio
 from hectares.errors import LegendError
 
-FloatArray = NDArray[np.float64]
 
-
-class _ClassScores:
-    """Scores of classes that follow from hits, reference and predicted pixels alone."""
+class _Scores:
+    """Scores that follow from sums of counts; see `core.scores` for what they are."""
 
     @property
-    def _hits(self) -> FloatArray:
+    def marginals(self) -> Marginals:
+        """What the scores follow from."""
         raise NotImplementedError
+
+    @property
+    def total(self) -> int:
+        """Number of pixels counted; of answers, where classes overlap."""
+        return int(self.marginals.total)
 
     @property
     def reference_pixels(self) -> NDArray[np.int64]:
         """(K,) pixels of each class in the reference."""
-        raise NotImplementedError
+        return self.marginals.reference.astype(np.int64)
 
     @property
     def predicted_pixels(self) -> NDArray[np.int64]:
         """(K,) pixels of each class in the prediction."""
-        raise NotImplementedError
+        return self.marginals.predicted.astype(np.int64)
 
     @property
     def iou(self) -> FloatArray:
         """(K,) intersection over union; NaN for a class that is in neither."""
-        return _ratio(self._hits, self.reference_pixels + self.predicted_pixels - self._hits)
+        return class_scores(self.marginals)["iou"]
 
     @property
     def f1(self) -> FloatArray:
         """(K,) harmonic mean of precision and recall, also called Dice; NaN for a class that is in neither."""
-        return _ratio(2 * self._hits, self.reference_pixels + self.predicted_pixels)
+        return class_scores(self.marginals)["f1"]
 
     @property
     def precision(self) -> FloatArray:
         """(K,) share of the predicted pixels that are right (user's accuracy); NaN if never predicted."""
-        return _ratio(self._hits, self.predicted_pixels)
+        return class_scores(self.marginals)["precision"]
 
     @property
     def recall(self) -> FloatArray:
         """(K,) share of the reference pixels that are found (producer's accuracy); NaN if not in the reference."""
-        return _ratio(self._hits, self.reference_pixels)
+        return class_scores(self.marginals)["recall"]
+
+    @property
+    def overall(self) -> dict[str, float]:
+        """Scores over all classes by name, from global counts; NaN where there is none."""
+        return {name: float(value) for name, value in overall_scores(self.marginals).items()}
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all pixels, or of all answers yes and no, that are right."""
+        return self.overall["accuracy"]
 
     @property
     def mean_iou(self) -> float:
         """Mean over the classes that have a score, from global counts."""
-        return _mean(self.iou)
+        return self.overall["mean_iou"]
 
     @property
     def mean_f1(self) -> float:
         """Mean over the classes that have a score (macro average)."""
-        return _mean(self.f1)
+        return self.overall["mean_f1"]
 
 
 @dataclass(frozen=True, eq=False)
-class Confusion(_ClassScores):
+class Confusion(_Scores):
     """Pixel counts, rows reference, columns predicted. Adds up over chips, scenes, machines.
 
     >>> ref = np.array([[0, 0, 1], [1, 255, 1]], np.uint8)
@@ -113,40 +128,29 @@ class Confusion(_ClassScores):
     __hash__ = None  # type: ignore[assignment]  # holds an array
 
     @property
-    def total(self) -> int:
-        """Number of pixels counted."""
-        return int(self.counts.sum())
-
-    @property
-    def _hits(self) -> FloatArray:
-        return np.diag(self.counts).astype(np.float64)
-
-    @property
-    def reference_pixels(self) -> NDArray[np.int64]:
-        """(K,) pixels of each class in the reference."""
-        return np.asarray(self.counts.sum(axis=1))
-
-    @property
-    def predicted_pixels(self) -> NDArray[np.int64]:
-        """(K,) pixels of each class in the prediction."""
-        return np.asarray(self.counts.sum(axis=0))
-
-    @property
-    def accuracy(self) -> float:
-        """Share of all pixels that are right."""
-        return float(_ratio(self._hits.sum(), self.total))
+    def marginals(self) -> Marginals:
+        """What the scores follow from."""
+        return Marginals.of(self.counts)
 
     @property
     def kappa(self) -> float:
-        """Cohen's kappa. Source: Cohen 1960, Educational and Psychological Measurement 20."""
-        total = self.total
-        chance = float(_ratio((self.reference_pixels.astype(float) * self.predicted_pixels).sum(), total**2))
-        return float(_ratio(self.accuracy - chance, 1 - chance))
+        """Cohen's kappa: agreement beyond chance."""
+        return self.overall["kappa"]
 
     @property
     def weighted_iou(self) -> float:
         """IoU weighted by the frequency of each class in the reference."""
-        return float(_ratio(np.nansum(self.iou * self.reference_pixels), self.total))
+        return self.overall["weighted_iou"]
+
+    @property
+    def row_shares(self) -> FloatArray:
+        """(K, K) share of each class of the reference that was predicted as each class; NaN in a row without any."""
+        return ratio(self.counts.astype(np.float64), self.counts.sum(axis=1, keepdims=True).astype(np.float64))
+
+    @property
+    def column_shares(self) -> FloatArray:
+        """(K, K) share of each predicted class that is each class of the reference; NaN in a column without any."""
+        return ratio(self.counts.astype(np.float64), self.counts.sum(axis=0, keepdims=True).astype(np.float64))
 
     def without(self, index: int) -> Confusion:
         """Leave out a class: its reference pixels are not scored, nor is it in any mean.
@@ -162,7 +166,7 @@ class Confusion(_ClassScores):
 
 
 @dataclass(frozen=True, eq=False)
-class PlaneConfusion(_ClassScores):
+class PlaneConfusion(_Scores):
     """Counts of classes that may overlap, each by itself: rows reference no and yes, columns predicted no and yes.
 
     >>> ref = np.array([[[1, 1, 0, 255]], [[0, 1, 0, 0]]], np.uint8)       # two classes on four pixels
@@ -197,43 +201,10 @@ class PlaneConfusion(_ClassScores):
         return PlaneConfusion(self.counts + other.counts, self.unmapped + other.unmapped)
 
     @property
-    def total(self) -> int:
-        """Number of pixels counted, over all classes."""
-        return int(self.counts.sum())
-
-    @property
-    def _hits(self) -> FloatArray:
-        return self.counts[:, 1, 1].astype(np.float64)
-
-    @property
-    def reference_pixels(self) -> NDArray[np.int64]:
-        """(K,) pixels of each class in the reference."""
-        return np.asarray(self.counts[:, 1].sum(axis=1))
-
-    @property
-    def predicted_pixels(self) -> NDArray[np.int64]:
-        """(K,) pixels of each class in the prediction."""
-        return np.asarray(self.counts[:, :, 1].sum(axis=1))
-
-    @property
-    def accuracy(self) -> float:
-        """Share of all answers, yes or no, that are right."""
-        return float(_ratio(self._hits.sum() + self.counts[:, 0, 0].sum(), self.total))
+    def marginals(self) -> Marginals:
+        """What the scores follow from."""
+        return Marginals.of(self.counts, overlapping=True)
 
     def without(self, index: int) -> PlaneConfusion:
         """Leave out a class."""
         return PlaneConfusion(np.delete(self.counts, index, axis=0), self.unmapped)
-
-
-def _ratio(part: FloatArray | float, whole: NDArray[np.generic] | float) -> FloatArray:
-    """Divide, with NaN where the whole is zero."""
-    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
-    quotient: FloatArray = np.divide(
-        part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole != 0
-    )
-    return quotient
-
-
-def _mean(scores: FloatArray) -> float:
-    defined = scores[~np.isnan(scores)]
-    return float(defined.mean()) if defined.size else float("nan")

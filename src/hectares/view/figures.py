@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from hectares.core.legend import Color, hex_color
+from hectares.view.gallery import Example as Example
 from hectares.view.numbers import decimals_for, difference, number, percent
-from hectares.view.scorecard import Example as Example
 from hectares.view.scorecard import draw_evaluation as draw_evaluation
 from hectares.view.sheet import (
     BLUE,

@@ -28,6 +28,7 @@ from hectares.view.page import (
     Source,
 )
 from hectares.view.place import place_facts, place_line
+from hectares.view.score_charts import charts_of
 from hectares.view.scorecard import evaluation_sheet
 from hectares.view.tables import AreaSection, Fact, area_section, score_section
 
@@ -166,7 +167,8 @@ def _evaluation_image(record: Record, alt: str) -> Image:
         return Image.of_png(record.figure, alt)
     counts = np.array(record.content["confusion"], np.int64)
     confusion = Confusion(counts) if counts.ndim == 2 else PlaneConfusion(counts)
-    return Image.of_sheet(evaluation_sheet(confusion, Legend.from_json(record.content["legend"]), []), alt)
+    legend = Legend.from_json(record.content["legend"])
+    return Image.of_sheet(evaluation_sheet(confusion, legend, [], charts_of(record.content)), alt)
 
 
 def _run_sections(given: Given) -> Iterator[RunSection]:

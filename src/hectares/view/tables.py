@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hectares.core.legend import Color, Legend, default_color, hex_color
 from hectares.view.figures import Bar
 from hectares.view.numbers import NONE, count, decimals_for, difference, number, percent, score
+from hectares.view.score_lines import (
+    CALIBRATION,
+    COLUMNS,
+    Values,
+    class_ends,
+    ends,
+    intervals_sentence,
+    score_lines,
+)
 
 Content = Mapping[str, Any]
 """The content of a JSON artefact."""
@@ -183,6 +192,17 @@ class ScoreLine:
     recall: str
     reference_px: str
     predicted_px: str
+    iou_ends: str = ""
+    """The interval of the IoU, in brackets."""
+    f1_ends: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRow:
+    """The overall scores of one view: each as value and interval."""
+
+    name: str
+    cells: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +214,19 @@ class ScoreSection:
     """What was scored against what, as a sentence."""
     overall: tuple[Fact, ...]
     lines: tuple[ScoreLine, ...]
+    averages: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Macro and micro averages of IoU, F1, precision and recall."""
+    view_heads: tuple[str, ...] = ()
+    views: tuple[ViewRow, ...] = ()
+    """By what is scored and how it is added up, with the floor and a baseline; empty for older evaluations."""
+    about_intervals: str = ""
+    calibration: tuple[Fact, ...] = ()
 
 
 def score_section(evaluation: Content, name: str) -> ScoreSection:
     """Give the scores of an evaluation, overall and by class."""
     legend = Legend.from_json(evaluation["legend"])
+    intervals = class_ends(evaluation)
     lines = [
         ScoreLine(
             name=r["class_name"],
@@ -209,8 +237,10 @@ def score_section(evaluation: Content, name: str) -> ScoreSection:
             recall=score(r["recall"]),
             reference_px=number(r["reference_px"]),
             predicted_px=number(r["predicted_px"]),
+            iou_ends=ends(*intervals["iou"][k]) if intervals else "",
+            f1_ends=ends(*intervals["f1"][k]) if intervals else "",
         )
-        for r, c in zip(evaluation["classes"], legend.classes, strict=True)
+        for k, (r, c) in enumerate(zip(evaluation["classes"], legend.classes, strict=True))
     ]
     o = evaluation["overall"]
     overall = (
@@ -219,7 +249,41 @@ def score_section(evaluation: Content, name: str) -> ScoreSection:
         Fact("mean F1", score(o["mean_f1"])),
         *(Fact(what, score(o[key])) for key, what in _OF_ONE_CLASS_A_PIXEL.items() if key in o),
     )
-    return ScoreSection(name, scored_sentence(evaluation), overall, tuple(lines))
+    views = list(score_lines(evaluation))
+    heads = [column for column in COLUMNS if any(column in view.scores for view in views)]
+    rows = (ViewRow(view.name, tuple(_with_ends(view.scores.get(column)) for column in heads)) for view in views)
+    return ScoreSection(
+        name,
+        scored_sentence(evaluation),
+        overall,
+        tuple(lines),
+        averages=tuple(_averages(o)),
+        view_heads=tuple(COLUMNS[column] for column in heads),
+        views=tuple(rows),
+        about_intervals=intervals_sentence(evaluation.get("intervals", {})),
+        calibration=tuple(_calibration_facts(evaluation)),
+    )
+
+
+def _averages(overall: Content) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for name, prefix in (("mean of the classes (macro)", "mean"), ("all classes together (micro)", "micro")):
+        keys = [f"{prefix}_{s}" for s in ("iou", "f1", "precision", "recall")]
+        if all(key in overall for key in keys):
+            yield name, tuple(score(overall[key]) for key in keys)
+
+
+def _with_ends(values: Values | None) -> tuple[str, str]:
+    value, low, high = values or (None, None, None)
+    return score(value), ends(low, high)
+
+
+def _calibration_facts(evaluation: Content) -> Iterator[Fact]:
+    """How sure the segmenter was, and how far that is from what is right."""
+    for key, title in (("as_stored", "as it is"), ("tuned_on_val", "tuned on val")):
+        found = evaluation.get("calibration", {}).get(key)
+        if found:
+            told = ", ".join(f"{name} {score(found['scores'][k][0])}" for k, name in CALIBRATION.items())
+            yield Fact(f"calibration, {title}", f"{told}; temperature {found['temperature']:.2f}")
 
 
 def scored_sentence(evaluation: Content) -> str:

@@ -1,0 +1,110 @@
+"""A raster that a class map is compared with: which classes it means, and whether it lies where the map does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hectares.core.grid import Grid, same_grid
+from hectares.core.legend import IGNORE, Legend
+from hectares.core.window import Window
+from hectares.errors import GridError, LegendError
+from hectares.io.artefact import sha256_file
+from hectares.io.catalog import read_legend
+from hectares.io.labels import LabelFile
+from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, ClassMap, open_class_map
+from hectares.io.rasters.raster import open_raster
+from hectares.monitor import Monitor, Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A label raster in the class indices of a map."""
+
+    label: LabelFile
+    lookup: NDArray[np.uint8]
+    """(256,) from index in the label to index in the map; 255 for what the map does not know."""
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Read class indices of the map (h, w); 255 where ignored, unknown to the map, or outside."""
+        return self.lookup[self.label.read(window)]
+
+
+def open_reference(path: Path, opened: ClassMap, legend: Path | None, monitor: Monitor) -> Reference:
+    """Open the reference of a map. Raises LegendError if no class is shared, GridError if it lies elsewhere.
+
+    What cannot be known for sure, or looks like a mistake, is told: a reference without a CRS, the map itself, or a
+    map that a segmenter made.
+    """
+    label = LabelFile(path, _legend_of(opened, path, legend))
+    lookup = _match_names(label, opened)
+    check_grid(label.path, label.grid, opened, monitor)
+    if path.samefile(opened.path) or sha256_file(path) == sha256_file(opened.path):
+        what = "is the map itself, or a copy of it"
+        monitor.problem(Problem(str(path), what, "the scores say nothing; give labels that somebody drew"))
+    elif _was_predicted(path):
+        what = "is a class map that a segmenter made"
+        remedy = "the scores tell how far two maps agree, not how good one is"
+        monitor.problem(Problem(str(path), what, remedy))
+    return Reference(label, lookup)
+
+
+def check_grid(path: Path, grid: Grid, opened: ClassMap, monitor: Monitor) -> None:
+    """Check that a raster lies pixel on pixel with a map. Raises GridError if it does not.
+
+    If one of the two has no CRS, only sizes, and transforms if both have one, can be compared: that is told.
+    """
+    both_placed = opened.grid.is_georeferenced and grid.is_georeferenced
+    fits = same_grid(opened.grid, grid) if both_placed else opened.grid.shape == grid.shape
+    if not both_placed and fits and not (opened.grid.transform.is_identity or grid.transform.is_identity):
+        fits = opened.grid.transform.almost_equals(grid.transform, precision=1e-6 * abs(opened.grid.transform.a))
+    if not fits:
+        raise GridError(
+            f"{path}: is not on the grid of {opened.path} ({grid.shape} px, {grid.crs}, pixels of {grid.transform.a:g} "
+            f"from {grid.transform.c:.10g}, {grid.transform.f:.10g} against {opened.grid.shape} px, {opened.grid.crs}, "
+            f"pixels of {opened.grid.transform.a:g} from {opened.grid.transform.c:.10g}, "
+            f"{opened.grid.transform.f:.10g}); resample it onto that grid, labels with nearest neighbor"
+        )
+    if opened.grid.is_georeferenced != grid.is_georeferenced:
+        bare = path if opened.grid.is_georeferenced else opened.path
+        what = "has no CRS, so that its place cannot be checked"
+        monitor.problem(Problem(str(bare), what, "pixels are compared one by one, from the upper left corner"))
+
+
+def _legend_of(opened: ClassMap, reference: Path, legend: Path | None) -> Legend:
+    """The legend given, else the one inside the reference, else that of the map."""
+    if legend is not None:
+        return read_legend(legend)
+    with open_raster(reference, expand_palette=False) as raster:
+        facts = raster.facts
+    if LEGEND_TAG in facts.tags:
+        with open_class_map(reference) as other:
+            return other.legend
+    nodata = facts.nodata if facts.nodata is not None and facts.nodata.is_integer() else None  # NaN is not
+    free = nodata is not None and nodata not in opened.legend.codes
+    return replace(opened.legend, nodata=int(nodata) if free and nodata is not None else IGNORE)
+
+
+def _match_names(label: LabelFile, opened: ClassMap) -> NDArray[np.uint8]:
+    """Table from index in the reference to index in the map; what the map does not know is ignored."""
+    lookup = np.full(IGNORE + 1, IGNORE, np.uint8)
+    for k, name in enumerate(label.legend.names):
+        if name in opened.legend.names:
+            lookup[k] = opened.legend.index(name)
+    if (lookup == IGNORE).all():
+        raise LegendError(
+            f"{label.path}: shares no class name with {opened.path} ({', '.join(label.legend.names)} "
+            f"against {', '.join(opened.legend.names)}); rename them in a legend given with --legend"
+        )
+    return lookup
+
+
+def _was_predicted(path: Path) -> bool:
+    with open_raster(path, expand_palette=False) as raster:
+        if PROVENANCE_TAG not in raster.facts.tags or len(raster.facts.bands) != 1:
+            return False
+    with open_class_map(path) as other:
+        return "segmenter" in other.provenance.get("inputs", {})
