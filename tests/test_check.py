@@ -15,7 +15,7 @@ from hectares.check import check_paths
 from hectares.config.check import CheckConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
-from hectares.errors import ConfigError, Interrupted
+from hectares.errors import ConfigError, InputError, Interrupted
 from hectares.io.artefact import dump_json
 from hectares.io.rasters.class_map import write_class_map
 from layouts.blocks import draw, place, write_blocks, write_pair
@@ -140,6 +140,15 @@ def test_a_label_of_ignored_pixels_only_is_told(data, examine):
     assert weighty(examine()) == [("no label", "warning", "val/s5")]
 
 
+def test_a_label_that_is_refused_is_not_also_called_empty(data, examine):
+    label = draw(5)[1].astype(np.float32)
+    label[3, 7] = np.nan
+    write_pair(data, 5, split="val", label=label)
+    examined = examine()
+    assert weighty(examined) == [("labels", "error", "val/s5")]
+    assert examined.findings[0].what.startswith("1 px are NaN, first at row 3, col 7")
+
+
 def test_a_class_that_training_lacks_is_told(data, examine):
     for number in range(4):
         label = draw(number)[1]
@@ -234,9 +243,9 @@ def test_a_vector_file_is_examined(tmp_path):
     assert [f.check for f in examined.findings] == ["broken shapes"]
 
 
-def test_a_file_that_is_missing_is_told(tmp_path):
-    (finding,) = check_paths([tmp_path / "none.tif"]).findings
-    assert finding.what == "there is no such file"
+def test_a_path_that_is_missing_is_refused_before_the_others_are_read(data, tmp_path):
+    with pytest.raises(InputError, match=r"none\.tif: there is no such file or folder \(and 1 more: .*gone\)"):
+        check_paths([data, tmp_path / "none.tif", tmp_path / "gone"])
 
 
 # --- Places -----------------------------------------------------------------------------------------------

@@ -95,7 +95,8 @@ def test_chips_that_mean_something_else_are_not_mixed(scene: Path, tmp_path: Pat
 def test_a_scene_is_not_mixed_across_splits(scene: Path, tmp_path: Path):
     for name, split in (("a", "train"), ("b", "val")):
         (tmp_path / f"{name}.csv").write_text(f"scene,split\ns,{split}\n")
-    prepare_chips(scene / "one.json", tmp_path / "a", replace(PREPARE, split=str(tmp_path / "a.csv")))
+    listed = PrepareConfig(chip_px=PREPARE.chip_px, split=str(tmp_path / "a.csv"))
+    prepare_chips(scene / "one.json", tmp_path / "a", listed)
     blocks = replace(PREPARE, split="block")
     prepare_chips(scene / "one.json", tmp_path / "b", blocks)
     with pytest.raises(ArtefactError, match="scene 's' has pixels that are in another split"):

@@ -7,6 +7,7 @@ from typing import Any
 
 from hectares.errors import InputError
 from hectares.io.artefact import read_json
+from hectares.io.builtin import locate
 from hectares.io.chips.store import open_chips
 from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, open_class_map
 from hectares.io.rasters.raster import RasterFacts, open_raster
@@ -18,7 +19,7 @@ _VECTORS = {".gpkg", ".geojson", ".shp", ".fgb"}
 
 def describe_file(path: str | Path) -> dict[str, Any]:
     """Give facts about a scene, a class map, chips, a run, a segmenter, an evaluation, areas or a vector file."""
-    path = Path(path)
+    path = locate(path)
     if path.is_dir():
         return _describe_folder(path)
     suffix = path.suffix.lower()
@@ -64,6 +65,9 @@ def _describe_folder(path: Path) -> dict[str, Any]:
         "epochs": stored.content.get("epochs"),
         "best": stored.content.get("best"),
         "trained_on_scenes": len(spec.footprint),
+        "context_px": spec.context_px,
+        "onnx_agreement": None if stored.onnx is None else stored.onnx.agreement,
+        "calibration": stored.calibration,
         "sha256": stored.sha256,
         "version": stored.content.get("version"),
     }

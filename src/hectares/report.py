@@ -15,6 +15,7 @@ from hectares import __version__
 from hectares.config.report import ReportConfig
 from hectares.errors import ArtefactError, InputError, RasterError
 from hectares.io.artefact import read_artefact, read_json, sha256_file
+from hectares.io.builtin import locate
 from hectares.io.outputs import check_target, resolve, staged_file
 from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, open_class_map
 from hectares.io.rasters.raster import open_raster
@@ -72,7 +73,7 @@ def write_report(
 
 def _artefact_file(path: Path) -> Path:
     """Follow links, and take the JSON beside a CSV."""
-    path = path.resolve()
+    path = locate(path).resolve()
     if path.suffix.lower() != ".csv":
         return path
     beside = path.with_suffix(".json")

@@ -50,6 +50,17 @@ def test_a_value_out_of_range_is_usage(capsys):
     assert "--epochs is 0; expected at least 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "tokens",
+    [("check", ""), ("prepare", "folders", ".", ""), ("prepare", "folders", "", "out"), ("check", ".", "--legend=")],
+)
+def test_an_empty_argument_is_usage_and_never_means_the_current_folder(tokens, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(tokens) == 2
+    assert "write a name, or . for the current folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_input_is_refused_in_one_sentence(tmp_path, capsys):
     assert run(["measure", str(tmp_path / "no.tif"), str(tmp_path / "a.csv")]) == 4
     assert capsys.readouterr().err.strip() == f"error: {tmp_path / 'no.tif'}: there is no such file"
@@ -158,7 +169,13 @@ def test_networks_prints_the_published_parameter_count(capsys):
 def test_formats_describes_a_layout(capsys):
     assert run(["formats", "folders"]) == 0
     assert "img_dir" in capsys.readouterr().out
-    assert run(["formats", "folder"]) == 2
+
+
+def test_a_layout_that_is_unknown_is_usage_and_the_known_ones_are_listed(capsys):
+    assert run(["formats", "NOSUCH"]) == 2
+    error = capsys.readouterr().err
+    assert "format 'NOSUCH' is unknown; known: catalog, coco," in error
+    assert "folders" in error
 
 
 def test_help_answers_without_heavy_imports():

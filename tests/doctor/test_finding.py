@@ -29,7 +29,7 @@ def test_a_refusal_is_taken_apart_into_what_and_remedy():
 
 
 def test_notes_have_no_weight_and_warnings_make_a_result_incomplete():
-    assert Finding("a", "note", "f", "x", "y").to_problem().severity == "warning"
+    assert Finding("a", "note", "f", "x", "y").to_problem().severity == "note"
     assert Finding("a", "warning", "f", "x", "y").to_problem().severity == "incomplete"
 
 

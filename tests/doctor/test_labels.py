@@ -64,6 +64,16 @@ def test_negative_and_large_codes_are_named(write_raster, legend):
     }
 
 
+def test_nan_that_the_file_does_not_declare_is_named_with_its_first_pixel(write_raster, legend):
+    codes = CODES.astype(np.float32)
+    codes[1, 2] = np.nan
+    findings, read = examine(write_raster("l.tif", codes), legend)
+    assert [(f.check, f.severity) for f in findings] == [("labels", "error")]
+    assert findings[0].what.startswith("1 px are NaN, first at row 1, col 2")
+    assert read == [None]
+    assert examine(write_raster("d.tif", codes, nodata=np.nan), legend)[0] == []
+
+
 def test_an_unknown_color_is_named_with_its_place(write_raster, legend):
     image = paint(CODES)
     image[:, 2, 1:3] = np.array([1, 2, 3])[:, None]

@@ -34,6 +34,10 @@ def test_a_constant_band_is_named_with_its_value(write_raster):
     assert (finding.check, finding.what) == ("constant band", "band green is 7 everywhere")
 
 
+def test_the_bands_of_an_image_of_one_pixel_are_not_called_constant(write_raster):
+    assert examine(write_raster("a.tif", np.array([[[3]], [[4]], [[5]]], np.uint8)))[1] == []
+
+
 @pytest.mark.parametrize("value", [0, 255])
 def test_an_image_of_one_value_is_empty(write_raster, value):
     _, (finding,) = examine(write_raster("a.tif", np.full((3, 30, 30), value, np.uint8)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from factory import Notes
 from hectares.config.source import SourceConfig
 from hectares.core.grid import Grid
 from hectares.core.window import Window
-from hectares.errors import CatalogError, LegendError
+from hectares.errors import CatalogError, InputError, LegendError
 from hectares.formats.registry import find_format
 from hectares.io.catalog import Catalog
 from hectares.io.labels import open_label
@@ -153,6 +154,32 @@ def test_ids_that_no_map_can_hold_are_numbered(tmp_path: Path):
 
 def test_a_category_with_the_id_0_keeps_it(tmp_path: Path):
     assert _legend(tmp_path, ((0, "tree"), (1, "car"))) == [(2, "background", 2), (0, "tree", 0), (1, "car", 1)]
+
+
+@pytest.mark.parametrize(("first", "count"), [(1, 254), (0, 255), (1, 300), (1000, 254)])
+def test_more_categories_than_a_legend_holds_are_refused_naming_the_file(tmp_path: Path, first: int, count: int):
+    content = {**_content(["a.png"]), "annotations": []}
+    content["categories"] = [{"id": first + n, "name": f"kind {n}"} for n in range(count)]
+    source = _write(tmp_path, {"a.json": content}, ["a.png"])
+    message = rf"a\.json: `categories` has {count} classes and the class background .* at most 254; .*--legend FILE"
+    with pytest.raises(LegendError, match=message):
+        _read(source)
+
+
+def test_as_many_categories_as_a_legend_holds_are_read(tmp_path: Path):
+    content = {**_content(["a.png"]), "annotations": []}
+    content["categories"] = [{"id": n, "name": f"kind {n}"} for n in range(253)]
+    catalog = _read(_write(tmp_path, {"a.json": content}, ["a.png"]))
+    assert len(catalog.legend) == 254
+    assert catalog.legend.codes[0] == 253
+
+
+@pytest.mark.parametrize("name", ["instances.json", "a.json"])
+def test_a_pipe_in_the_place_of_the_file_is_named(tmp_path: Path, name: str):
+    os.mkfifo(_write(tmp_path, {}, ["a.png"]) / name)
+    for source in (tmp_path, tmp_path / name):
+        with pytest.raises(InputError, match=rf"{name}: is a named pipe, not a regular file; expected a text file"):
+            _read(source)
 
 
 def test_a_category_may_be_the_background(tmp_path: Path):

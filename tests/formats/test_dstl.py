@@ -166,7 +166,7 @@ def test_extents_that_cannot_be_are_named_with_row_and_column(source: Path, rows
 
 def test_extents_without_their_columns_are_refused(source: Path):
     (source / "grid_sizes.csv").write_text(";Xmax;Ymin\na;0.009;-0.007\n")
-    with pytest.raises(CatalogError, match=r"grid_sizes\.csv: is separated by semicolons"):
+    with pytest.raises(CatalogError, match=r"grid_sizes\.csv: its fields are separated by ';'"):
         _read(source)
 
 

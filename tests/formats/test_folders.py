@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,19 +169,46 @@ def test_a_manifest_lists_the_scenes(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"image;label\na;b\n", "expected at least image and label"),
+        (b"image label\na b\n", "expected at least image and label"),
+        (b"image;label\na;b\n", r"m\.csv: its fields are separated by ';' where ',' is expected"),
         (b"image,label\na.tif,\n", r"m\.csv:2: image or label is empty"),
         (b"image,label\na.tif\n", r"m\.csv:2: image or label is empty"),
         (b"image,label,split\na.tif,b.tif,dev\n", r"m\.csv:2: split 'dev' is unknown"),
         ("image,label\nä.tif,b.tif\n".encode("latin-1"), "is not UTF-8"),
-        (b"image,label\na.tif,b.tif\na.tif,c.tif\n", "stands twice"),
-        (b"image,label\n", "no scenes"),
+        (
+            b"image,label\na.tif,b.tif\n\na.tif,b.tif\n",
+            r"m\.csv:4: scene 'a' stands twice, first in line 2; remove one of the two, or .* column `id`",
+        ),
+        (b"image,label\n", r"m\.csv: has no scenes"),
     ],
 )
 def test_what_is_wrong_with_a_manifest_is_named(tmp_path: Path, text: bytes, message: str):
     (tmp_path / "m.csv").write_bytes(text)
     with pytest.raises(InputError, match=message):
         _read(tmp_path / "m.csv")
+
+
+def test_a_manifest_that_is_a_pipe_is_named(tmp_path: Path):
+    os.mkfifo(tmp_path / "m.csv")
+    with pytest.raises(CatalogError, match=r"m\.csv: is a named pipe, not a regular file; expected a folder or a CSV"):
+        _read(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize(("make", "kind"), [(os.mkfifo, "a named pipe, not a regular file"), (os.mkdir, "a folder")])
+def test_a_legend_beside_the_folders_that_is_no_file_is_not_called_absent(
+    tmp_path: Path, make: Callable[[Path], None], kind: str
+):
+    _touch(tmp_path, "images/a.tif", "labels/a.tif")
+    make(tmp_path / "legend.json")
+    with pytest.raises(InputError, match=rf"legend\.json: is {kind}; expected a text file"):
+        _read(tmp_path, legend=None)
+
+
+def test_codes_that_are_no_numbers_are_listed_as_such(tmp_path: Path, write_raster: WriteRaster):
+    _touch(tmp_path, "images/a.tif")
+    write_raster("labels/a.tif", np.array([[1, np.nan, 1, 2]], np.float32))
+    with pytest.raises(LegendError, match=r"code 1\.0 \(50\.0%\), code 2\.0 \(25\.0%\), code nan \(25\.0%\)"):
+        _read(tmp_path, legend=None)
 
 
 def test_a_legend_beside_the_folders_is_read(tmp_path: Path):
@@ -208,8 +237,13 @@ def test_a_folder_without_pairs_is_refused(tmp_path: Path):
 
 
 def test_a_source_that_is_not_there_is_refused(tmp_path: Path):
-    with pytest.raises(CatalogError, match="neither a folder nor a CSV"):
+    with pytest.raises(CatalogError, match="there is no such folder, nor a CSV manifest"):
         _read(tmp_path / "no")
+
+
+def test_a_source_that_is_another_file_is_refused(tmp_path: Path):
+    with pytest.raises(CatalogError, match="neither a folder nor a CSV"):
+        _read(_touch(tmp_path, "a.txt") / "a.txt")
 
 
 @pytest.mark.parametrize("name", known_formats())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +106,23 @@ def test_a_background_can_be_named_instead(tmp_path: Path, notes: Notes):
     assert catalog.legend.names == ("other land", "forest", "lake")
     assert (_indices(catalog, catalog.scenes[0]) != IGNORE).all()
     assert notes.problems == []
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\x1fb"])
+def test_a_control_character_in_an_attribute_is_refused_with_file_and_feature(tmp_path: Path, value: str):
+    write_image(tmp_path / "scene.tif")
+    shapes = [(FOREST, {"kind": "forest"}), (LAKE, {"kind": value})]
+    write_geojson(tmp_path / "land.geojson", shapes, crs="EPSG:32633")
+    message = rf"land\.geojson: attribute 'kind' of feature 1 is {re.escape(repr(value))}, which holds .* in one line"
+    with pytest.raises(LegendError, match=message):
+        _read(tmp_path, class_field="kind", background="rest")
+
+
+def test_a_control_character_in_the_name_of_the_layer_is_refused(tmp_path: Path):
+    write_image(tmp_path / "scene.tif")
+    write_ogr(tmp_path / "land.gpkg", [FOREST], layer="a\nb")
+    with pytest.raises(LegendError, match=r"land\.gpkg: its layer is named 'a\\nb', which holds"):
+        _read(tmp_path, background="rest")
 
 
 def test_numbers_keep_their_code(tmp_path: Path):

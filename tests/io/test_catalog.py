@@ -67,6 +67,15 @@ def test_what_is_wrong_with_a_catalog_is_named(tmp_path: Path, scenes: object, m
         read_catalog(_write(tmp_path, scenes))
 
 
+@pytest.mark.parametrize(("name", "text"), [("l.json", '"a\\nb"'), ("l.yaml", '"a\\tb"')])
+def test_a_control_character_in_the_name_of_a_class_is_refused_with_file_and_place(
+    tmp_path: Path, name: str, text: str
+):
+    (tmp_path / name).write_text('{"classes": [{"code": 3, "name": ' + text + "}]}")
+    with pytest.raises(LegendError, match=rf"{name}: classes\[0\]\.name is 'a.*, a control character; write the name"):
+        read_legend(tmp_path / name)
+
+
 @pytest.mark.parametrize("suffix", ["yaml", "yml"])
 def test_a_legend_may_be_yaml(tmp_path: Path, suffix: str):
     text = "nodata: 0\nclasses:\n- {code: 1, name: water, color: '#3b6fb6'}\n- {code: 2, name: forest}\n"

@@ -104,10 +104,50 @@ def test_nodata_of_the_file_that_is_no_class_is_ignored(write_raster: WriteRaste
     assert _read(path, legend).tolist() == [[255, 0, 1], [0, 255, 255]]
 
 
-def test_nan_in_a_float_label_is_ignored(write_raster: WriteRaster, legend: Legend):
+def test_nan_in_a_float_label_is_ignored_where_the_file_declares_it(write_raster: WriteRaster, legend: Legend):
     codes = CODES.astype(np.float32)
     codes[1, 1] = np.nan
-    assert _read(write_raster("a.tif", codes), legend)[1].tolist() == [255, 255, 1, 1]
+    assert _read(write_raster("a.tif", codes, nodata=np.nan), legend)[1].tolist() == [255, 255, 1, 1]
+
+
+@pytest.mark.parametrize("nodata", [None, 0])
+def test_nan_that_the_file_does_not_declare_is_refused_with_count_and_first_pixel(
+    write_raster: WriteRaster, legend: Legend, nodata: float | None
+):
+    codes = CODES.astype(np.float32)
+    codes[1, 3], codes[2, 0] = np.nan, np.nan
+    message = r"a\.tif: 2 px are NaN, first at row 1, col 3, .*; write .*, or declare NaN as nodata .*gdal_translate"
+    with pytest.raises(LegendError, match=message):
+        _read(write_raster("a.tif", codes, nodata=nodata), legend)
+
+
+@pytest.mark.parametrize("nodata", [None, np.nan, np.inf])
+def test_infinity_in_a_float_label_is_refused_whatever_the_file_declares(
+    write_raster: WriteRaster, legend: Legend, nodata: float | None
+):
+    codes = CODES.astype(np.float32)
+    codes[0, 2], codes[2, 1] = np.inf, np.inf
+    with pytest.raises(LegendError, match=r"2 px are infinity, first at row 0, col 2, .*; write the code of a class"):
+        _read(write_raster("a.tif", codes, nodata=nodata), legend)
+
+
+def test_nan_in_a_window_that_is_read_later_does_not_stop_the_windows_before(write_raster: WriteRaster, legend: Legend):
+    codes = CODES.astype(np.float32)
+    codes[2, 3] = np.nan
+    label = LabelFile(write_raster("a.tif", codes), legend)
+    assert label.read(Window(0, 0, 2, 4)).tolist() == INDICES[:2]
+    with pytest.raises(LegendError, match="1 px are NaN, first at row 2, col 3"):
+        label.read(Window(2, 0, 1, 4))
+    label.close()
+
+
+def test_nan_in_planes_is_refused(write_raster: WriteRaster, legend: Legend):
+    planes = np.zeros((3, 2, 4), np.float32)
+    planes[1, 0, 2] = np.nan
+    label = LabelFile(write_raster("a.tif", planes), legend, planes=True)
+    with pytest.raises(LegendError, match="1 px are NaN, first at row 0, col 2"):
+        label.read_planes(label.grid.window)
+    label.close()
 
 
 def test_black_stays_a_class_in_a_color_file_that_calls_0_nodata(write_raster: WriteRaster):

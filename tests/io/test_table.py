@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,14 +64,48 @@ def test_what_is_no_table_is_named_with_its_row(tmp_path: Path, content: str | b
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("id;wkt", "is separated by semicolons; save it with commas"),
-        ("id\twkt", "is separated by tabs"),
         ("id,text", "lacks the column wkt; it has 'id', 'text'"),
+        ("id,wk;t", "lacks the column wkt; it has 'id', 'wk;t'"),
     ],
 )
-def test_missing_columns_are_named_with_the_separator(tmp_path: Path, header: str, message: str):
+def test_missing_columns_are_named(tmp_path: Path, header: str, message: str):
     with pytest.raises(CatalogError, match=message):
-        read_table(_write(tmp_path, header + "\n1,2\n" if "," in header else header + "\n")).columns("id", "wkt")
+        read_table(_write(tmp_path, header + "\n1,2\n")).columns("id", "wkt")
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ("id;wkt\n1;2\n", "';'"),
+        ('id;wkt\n1;"POLYGON ((0 0, 1 0, 1 1, 0 0))"\n', "';'"),
+        ('"id, of an image";"wkt"\r\n1;"POLYGON ((0 0, 1 0, 1 1, 0 0))"\r\n', "';'"),
+        ("\nid;wkt\n1;POLYGON ((0 0, 1 0, 1 1, 0 0))\n", "';'"),
+        ("id\twkt\n1\t2\n", "tabs"),
+        ("id|wkt\n1|2\n", r"'\|'"),
+    ],
+)
+def test_another_separator_is_named_before_the_quotes_that_do_not_balance_because_of_it(
+    tmp_path: Path, content: str, shown: str
+):
+    with pytest.raises(CatalogError, match=rf"t\.csv: its fields are separated by {shown} where ',' is expected; save"):
+        read_table(_write(tmp_path, content))
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_the_command_in_the_message_converts_the_table(tmp_path: Path, separator: str):
+    path = _write(tmp_path, f'id{separator}wkt\n1{separator}"{"0 1, " * 40_000}"\n')
+    with pytest.raises(CatalogError) as error:
+        read_table(path)
+    command = str(error.value).rpartition("or by: ")[2].replace("python", sys.executable, 1)
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    assert read_table(tmp_path / "commas.csv").rows[0].cells == ("1", "0 1, " * 40_000)
+
+
+@pytest.mark.parametrize(("make", "kind"), [(os.mkfifo, "a named pipe, not a regular file"), (os.mkdir, "a folder")])
+def test_what_is_no_file_is_named_and_never_waited_for(tmp_path: Path, make: Callable[[Path], None], kind: str):
+    make(tmp_path / "t.csv")
+    with pytest.raises(CatalogError, match=rf"t\.csv: is {kind}; expected a table"):
+        read_table(tmp_path / "t.csv")
 
 
 def test_a_missing_file_is_named(tmp_path: Path):

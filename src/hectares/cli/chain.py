@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.table import Table
 
-from hectares.cli.console import ConsoleMonitor, format_percent, table
+from hectares.cli.console import ConsoleMonitor, format_percent, next_step, table
 from hectares.cli.options import Writing
 from hectares.cli.running import OPTIONS, Outcome, keep_memory, run_verb
 from hectares.config.evaluate import EvaluateConfig
@@ -65,7 +65,7 @@ def prepare(
             table(("class", *(f"{s} %" for s in cut)), rows),
             apart,
             f"look at {chips / 'examples.png'} and {chips / 'classes.png'} before training",
-            f"next: hectares train {chips} run",
+            f"next: {next_step('train', chips, 'run')}",
         ]
         record = {"chips": chips, "counts": store.counts, "bands": store.stats.names, "class_pixels": pixels}
         record |= {"leaks": store.content["leaks"], "skipped": store.content["skipped"]}
@@ -102,9 +102,13 @@ def train(
         train_segmenter(chips, run, config, overwrite=general.overwrite, monitor=monitor)
         facts = describe_file(run)
         best = facts["best"]
+        scored, mapped = (
+            next_step("evaluate", run, chips, "evaluation.json"),
+            next_step("predict", run, "SCENE.tif", "map.tif"),
+        )
         lines = [
             f"{run}: best of {facts['epochs']} epochs is {best['epoch']:.0f}, mean IoU {best['val_miou']:.3f}",
-            f"next: hectares evaluate {run} {chips} evaluation.json, or hectares predict {run} SCENE.tif map.tif",
+            f"next: {scored}, or {mapped}",
         ]
         return Outcome({"run": run, **facts}, lines)
 
@@ -140,7 +144,7 @@ def predict(
             raise ConfigError("predict needs a run, at least one scene and, last, the map or folder to write")
         *sources, out = scenes
         maps = predict_scenes(run, sources, out, config, overwrite=general.overwrite, monitor=monitor)
-        lines = [*map(str, maps), f"next: hectares measure {maps[0]} areas.csv"]
+        lines = [*map(str, maps), f"next: {next_step('measure', maps[0], 'areas.csv')}"]
         return Outcome({"maps": maps}, lines)
 
     return run_verb(general, config, work)
@@ -157,7 +161,7 @@ def evaluate(
 ) -> int:
     """Score a run on chips, or a class map on a reference raster.
 
-    Writes the counts and scores as JSON, the scores as CSV and a figure beside it.
+    Writes counts and scores as JSON, the scores of the classes and all scores with intervals as CSV, and a figure.
 
     Example: `hectares evaluate run chips evaluation.json --split test`
 
@@ -172,14 +176,18 @@ def evaluate(
     """
 
     def work(monitor: ConsoleMonitor) -> Outcome:
-        from hectares.cli.showing import show_scores
+        from hectares.cli.showing import show_scores, show_views
         from hectares.evaluate import evaluate as score
 
         keep_memory()
         evaluation = score(subject, reference, out, config, overwrite=general.overwrite, monitor=monitor)
         overall = evaluation.overall()
-        lines = [*show_scores(list(evaluation.class_rows()), overall), f"{out}, with .csv and .png beside it"]
-        return Outcome({"evaluation": out, "overall": overall, "classes": list(evaluation.class_rows())}, lines)
+        found = evaluation.record
+        lines = [*show_scores(list(evaluation.class_rows()), overall), *show_views(found)]
+        lines.append(f"{out}, with .csv, .scores.csv and .png beside it")
+        record = {"evaluation": out, "overall": overall, "classes": list(evaluation.class_rows())}
+        kept = ("scores", "intervals", "floor", "baseline", "calibration", "worst")
+        return Outcome(record | {k: found[k] for k in kept if k in found}, lines)
 
     return run_verb(general, config, work)
 

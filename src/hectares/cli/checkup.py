@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from hectares.cli.console import Line, format_percent, styled, table
+from hectares.view.numbers import hectares as format_hectares
 
 if TYPE_CHECKING:
     from hectares.check import Checkup, Examined
@@ -121,7 +122,7 @@ def _class_table(rows: Sequence[ClassRow]) -> Line:
             row.pixels,
             format_percent(row.share),
             *(format_percent(row.share_by_split[s]) for s in splits),
-            *([None if row.area_ha is None else f"{row.area_ha:,.2f}"] if has_area else []),
+            *([format_hectares(row.area_ha)] if has_area else []),
             styled(("█" * max(round(_BAR * row.share / largest), int(row.pixels > 0)), _hex(row.color))),
         ]
         for row in rows

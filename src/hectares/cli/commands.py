@@ -3,7 +3,29 @@
 from __future__ import annotations
 
 from hectares.cli.chain import evaluate, measure, predict, prepare, report, train
-from hectares.cli.lookup import check, demo, formats, info, init, networks
+from hectares.cli.export import export, segmenters
+from hectares.cli.lookup import check, demo, formats, info, init
+from hectares.cli.networks import networks
+from hectares.cli.presets import presets
 from hectares.cli.sources import labels
+from hectares.cli.weights import weights
 
-COMMANDS = (init, demo, formats, networks, check, info, labels, prepare, train, predict, evaluate, measure, report)
+COMMANDS = (
+    init,
+    demo,
+    formats,
+    networks,
+    segmenters,
+    weights,
+    presets,
+    check,
+    info,
+    labels,
+    prepare,
+    train,
+    predict,
+    evaluate,
+    measure,
+    report,
+    export,
+)

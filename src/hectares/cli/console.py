@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import sys
 import time
@@ -46,6 +47,7 @@ class ConsoleMonitor:
 
     def __init__(self, *, quiet: bool, as_json: bool) -> None:
         self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
         self._quiet = quiet
         self._as_json = as_json
         self._stop = False
@@ -100,15 +102,27 @@ class ConsoleMonitor:
         print(line, file=sys.stderr, flush=True)
 
     def problem(self, problem: Problem) -> None:
-        """Show a problem at once, up to a number, and keep it."""
-        self.problems.append(problem)
-        if len(self.problems) <= _MOST_PROBLEMS and not self._as_json:
-            stderr.print(styled(("warning:", "yellow"), f" {problem}"))
+        """Show a problem at once, up to a number, and keep it; a note stands apart and counts for nothing."""
+        is_note = problem.severity == "note"
+        kept = self.notes if is_note else self.problems
+        kept.append(problem)
+        if len(kept) <= _MOST_PROBLEMS and not self._as_json and not (is_note and self._quiet):
+            word = ("note:", "cyan") if is_note else ("warning:", "yellow")
+            stderr.print(styled(word, f" {problem}"))
 
     def raise_if_stopped(self) -> None:
         """Leave the work where nothing is lost."""
         if self._stop:
             raise Interrupted("nothing is half-written; run the same command again to go on")
+
+
+def next_step(*words: object) -> str:
+    """Give the command to run next, as a shell takes it.
+
+    >>> next_step("train", "my chips", "run")
+    "hectares train 'my chips' run"
+    """
+    return shlex.join(["hectares", *map(str, words)])
 
 
 def visible(text: str) -> str:
@@ -139,15 +153,21 @@ def show_result(
     lines: Sequence[Line],
     problems: Sequence[Problem],
     *,
+    notes: Sequence[Problem] = (),
     as_json: bool,
     complete: bool = True,
 ) -> int:
-    """Print a result and give the exit code: 3 if something is missing from it, else 0."""
+    """Print a result and give the exit code: 3 if something is missing from it, else 0; notes never count."""
     incomplete = not complete or any(p.severity == "incomplete" for p in problems)
     if as_json:
         from hectares.io.artefact import dump_json
 
-        content = {"complete": not incomplete, "problems": [p.to_json() for p in problems], "result": record}
+        content = {
+            "complete": not incomplete,
+            "problems": [p.to_json() for p in problems],
+            "notes": [p.to_json() for p in notes],
+            "result": record,
+        }
         print(dump_json(content, indent=1))
     else:
         for line in lines:

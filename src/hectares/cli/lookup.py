@@ -13,7 +13,7 @@ from hectares.cli.options import General, Writing
 from hectares.cli.running import OPTIONS, Outcome, keep_memory, run_verb
 from hectares.config.check import CheckConfig
 from hectares.config.start import DemoConfig
-from hectares.errors import ConfigError, MissingExtraError
+from hectares.errors import ConfigError
 
 
 def init(folder: Path, /, *, layout: str = "folders", general: General = General()) -> int:  # noqa: B008 - frozen
@@ -88,75 +88,16 @@ def formats(name: str | None = None, /, *, general: General = General()) -> int:
     """
 
     def work(_: ConsoleMonitor) -> Outcome:
+        from hectares.formats.options import flag
         from hectares.formats.registry import find_format, known_formats
 
         if name is not None:
             found = find_format(name)
-            return Outcome(
-                {"name": found.name, "summary": found.summary, "detail": found.detail},
-                [found.summary, "", found.detail],
-            )
+            used = [flag(option) for option in found.used]
+            record = {"name": found.name, "summary": found.summary, "detail": found.detail, "options": used}
+            return Outcome(record, [found.summary, "", found.detail.rstrip(), "", f"Options: {', '.join(used)}"])
         rows = [(f.name, f.summary) for f in known_formats().values()]
         return Outcome({"formats": dict(rows)}, [table(("format", "what it is"), rows)])
-
-    return run_verb(general, None, work)
-
-
-def networks(
-    name: str | None = None,
-    /,
-    *,
-    encoder: str | None = None,
-    width: int | None = None,
-    bands: int = 3,
-    classes: int = 2,
-    general: General = General(),  # noqa: B008
-) -> int:
-    """List the networks that can be trained, or describe one: layers, shapes, parameters.
-
-    Example: `hectares networks unet-elu --bands 3 --classes 1`
-
-    Parameters
-    ----------
-    name
-        A network.
-    encoder
-        Encoder of a library network.
-    width
-        Channels of the first level, where there is a choice.
-    bands
-        Number of bands.
-    classes
-        Number of classes.
-    """
-
-    def work(_: ConsoleMonitor) -> Outcome:
-        try:
-            from hectares.model import zoo
-        except ImportError as error:
-            raise MissingExtraError("networks need an extra: pip install 'hectares[train]'") from error
-        if name is None:
-            rows = [(n.name, n.summary) for n in zoo.NETWORKS.values()]
-            return Outcome({"networks": dict(rows)}, [table(("network", "what it is"), rows)])
-        if bands < 1 or classes < 1:
-            raise ConfigError(f"--bands {bands} --classes {classes}: both start at 1")
-        options = zoo.network_options(name, encoder=encoder, width=width)
-        network = zoo.build_network(name, options, bands=bands, classes=classes)
-        trainable, frozen = zoo.count_parameters(network)
-        layers: list[tuple[object, ...]] = [
-            (line.name.removeprefix("network."), line.kind, " x ".join(map(str, line.shape)), line.parameters)
-            for line in zoo.list_layers(network, bands=bands)
-        ]
-        title = f"{name}, {bands} bands of 256 x 256 px to {classes} classes"
-        total = f"{trainable:,} parameters ({trainable})" + (f" and {frozen:,} frozen" if frozen else "")
-        record = {
-            "name": name,
-            "options": options,
-            "parameters": trainable,
-            "frozen": frozen,
-            "layers": layers,
-        }
-        return Outcome(record, [table(("layer", "kind", "output", "parameters"), layers, title=title), "", total])
 
     return run_verb(general, None, work)
 

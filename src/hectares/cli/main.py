@@ -40,6 +40,7 @@ def run(tokens: Sequence[str]) -> int:
     logging.basicConfig(level=logging.DEBUG if {"-v", "--verbose"} & set(tokens) else logging.ERROR)
     app = build_app()
     try:
+        _refuse_empty(tokens)
         names = [function.__name__ for function in commands.COMMANDS]
         app.config = settings_from(tokens, names) or ()
         result = app(list(tokens), exit_on_error=False, print_error=False)
@@ -64,6 +65,17 @@ def run(tokens: Sequence[str]) -> int:
         if debug:
             stderr.print_exception()
         return show_error(refused, as_json=as_json)
+
+
+def _refuse_empty(tokens: Sequence[str]) -> None:
+    """Raise ConfigError for an empty argument: as a path it would mean the current folder."""
+    for number, token in enumerate(tokens, start=1):
+        name, _, value = token.partition("=")
+        if not token or (token.startswith("--") and token != name and not value):
+            shown = f"{name}= has no value" if token else f"argument {number} is empty ('')"
+            raise ConfigError(
+                f"{shown}, as a shell variable that is not set gives it; write a name, or . for the current folder"
+            )
 
 
 def _refused_by_system(error: MemoryError | OSError) -> HectaresError | None:

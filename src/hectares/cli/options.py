@@ -37,5 +37,7 @@ class General:
 class Writing(General):
     """Options of every command that writes."""
 
+    preset: str | None = None
+    """Options of a known recipe, under those of the file and of the command line; see `hectares presets`."""
     overwrite: Annotated[bool, Parameter(negative="")] = False
     """Replace an existing result; the old one stays until the new one is complete."""

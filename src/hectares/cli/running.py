@@ -31,7 +31,14 @@ def run_verb(general: General, config: object, work: Callable[[ConsoleMonitor], 
         return _print_config(config, general)
     with ConsoleMonitor(quiet=general.quiet, as_json=general.json) as monitor:
         outcome = work(monitor)
-    return show_result(outcome.record, outcome.lines, monitor.problems, as_json=general.json, complete=outcome.complete)
+    return show_result(
+        outcome.record,
+        outcome.lines,
+        monitor.problems,
+        notes=monitor.notes,
+        as_json=general.json,
+        complete=outcome.complete,
+    )
 
 
 def _print_config(config: object, general: General) -> int:

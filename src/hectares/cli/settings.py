@@ -1,4 +1,4 @@
-"""Option values from a YAML file and from `--set`, under those of the command line."""
+"""Option values from a preset, a YAML file and `--set`, each over the one before and under the command line."""
 
 from __future__ import annotations
 
@@ -8,28 +8,34 @@ from typing import Any
 
 from cyclopts.config import Dict
 
-from hectares.errors import ConfigError
+from hectares.cli.presets import find_preset
+from hectares.errors import ConfigError, InputError
 
 
 def settings_from(tokens: Sequence[str], commands: Sequence[str]) -> Dict | None:
-    """Read `--config FILE` and `--set COMMAND.OPTION=VALUE` from a command line; None if there are none."""
+    """Read `--preset NAME`, `--config FILE` and `--set COMMAND.OPTION=VALUE`; None if there are none."""
     content: dict[str, dict[str, Any]] = {}
-    file = _last_value(tokens, "--config")
-    if file is not None:
-        content = _read_file(Path(file), commands)
+    preset, file = _last_value(tokens, "--preset"), _last_value(tokens, "--config")
+    for path in (None if preset is None else find_preset(preset), None if file is None else Path(file)):
+        if path is not None:
+            for command, options in _read_file(path, commands).items():
+                content.setdefault(command, {}).update(options)
     for assignment in _values(tokens, "--set"):
         target, equals, value = assignment.partition("=")
         command, dot, option = target.partition(".")
         if not (equals and dot and option) or command not in commands:
             raise ConfigError(f"--set {assignment!r} is not COMMAND.OPTION=VALUE; for example --set train.lr=1e-4")
         content.setdefault(command, {})[option.replace("_", "-")] = value
-    return Dict(content, source=file or "--set") if content else None
+    return Dict(content, source=file or preset or "--set") if content else None
 
 
 def _read_file(path: Path, commands: Sequence[str]) -> dict[str, dict[str, Any]]:
     from hectares.io.yaml import read_yaml
 
-    content = read_yaml(path)
+    try:
+        content = read_yaml(path)
+    except InputError as error:
+        raise ConfigError(f"--config {error}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

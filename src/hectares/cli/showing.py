@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from hectares.cli.console import table
+from hectares.view.numbers import hectares as _hectares
 
 if TYPE_CHECKING:
     from hectares.core.area import AreaTable
@@ -20,7 +21,37 @@ def show_scores(rows: Sequence[Sequence[object]], overall: Mapping[str, float]) 
     columns = ("class", "IoU", "F1", "precision", "recall", "reference px", "predicted px")
     known = {"accuracy": "accuracy", "mean_iou": "mean IoU", "mean_f1": "mean F1", "kappa": "kappa"}
     summary = "   ".join(f"{name} {overall[key]:.3f}" for key, name in known.items() if key in overall)
-    return [table(columns, [row[1:] for row in rows]), summary]
+    cells = [row[1:] for row in rows]
+    for name, prefix in (("mean (macro)", "mean"), ("together (micro)", "micro")):
+        means = [overall.get(f"{prefix}_{score}") for score in ("iou", "f1", "precision", "recall")]
+        if None not in means:
+            cells.append((name, *means, None, None))
+    return [table(columns, cells), summary]
+
+
+def show_views(record: Mapping[str, Any]) -> list[str | Table]:
+    """Overall scores by view, with intervals, above the floor; calibration and thresholds if there are any."""
+    from hectares.view.numbers import score
+    from hectares.view.score_lines import CALIBRATION, COLUMNS, ends, intervals_sentence, score_lines
+
+    views = list(score_lines(record))
+    heads = [column for column in COLUMNS if any(column in view.scores for view in views)]
+    nothing = (None, None, None)
+    cells = [[view.scores.get(column, nothing) for column in heads] for view in views]
+    rows = [
+        (view.name, *(f"{score(v)} {ends(low, high)}".strip() for v, low, high in line))
+        for view, line in zip(views, cells, strict=True)
+    ]
+    lines: list[str | Table] = ["", table(("scores", *(COLUMNS[c] for c in heads)), rows)]
+    lines.append(intervals_sentence(record.get("intervals", {})))
+    for key, found in record.get("calibration", {}).items():
+        told = "   ".join(f"{name} {score(found['scores'][k][0])}" for k, name in CALIBRATION.items())
+        lines.append(f"calibration {key.replace('_', ' ')}: {told}   temperature {found['temperature']:.2f}")
+    for name, found in record.get("thresholds", {}).get("classes", {}).items():
+        for mark, at in found["at"].items():
+            told = "   ".join(f"{k} {score(at[k])}" for k in ("f1", "iou", "precision", "recall"))
+            lines.append(f"{name} from a score of {at['threshold']:.3f} ({mark}): {told}")
+    return lines
 
 
 def show_areas(areas: MappedAreas) -> list[str | Table]:
@@ -33,10 +64,6 @@ def show_areas(areas: MappedAreas) -> list[str | Table]:
         by_zone = [(zone, *(_hectares(r.mapped_m2 / 1e4) for r in t.rows)) for zone, t in areas.zones.items()]
         shown += ["", table(("zone, ha", *names), by_zone)]
     return shown
-
-
-def _hectares(value: float) -> str:
-    return f"{value:,.2f}"
 
 
 def _percent(total: AreaTable, index: int) -> str | None:

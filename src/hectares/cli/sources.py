@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.table import Table
 
-from hectares.cli.console import ConsoleMonitor, table
+from hectares.cli.console import ConsoleMonitor, next_step, table
 from hectares.cli.options import Writing
 from hectares.cli.running import OPTIONS, Outcome, run_verb
 from hectares.config.labels import LabelsConfig
 from hectares.core.sampling import SPLITS
+from hectares.view.numbers import hectares as format_hectares
 
 if TYPE_CHECKING:
     from hectares.labels import LabelFolder
@@ -51,13 +52,13 @@ def labels(
         total = sum(written.counts.values())
         splits = ", ".join(f"{written.counts[s]:,} {s}" for s in SPLITS if s in written.counts)
         counted = f"{total:,} label(s)" + (f" ({splits})" if splits else "")
-        next_step = f"hectares prepare catalog {out} chips"
+        following = next_step("prepare", "catalog", out, "chips")
         if config.split_classes:
-            next_step = f"hectares prepare catalog {out}/CLASS chips, for each CLASS"
+            following = f"{next_step('prepare', 'catalog', out / 'CLASS', 'chips')}, for each CLASS"
         lines: list[str | Table] = [
             f"{out}: {counted}, {total - written.kept:,} of them written now",
             _class_table(written),
-            f"next: {next_step}",
+            f"next: {following}",
         ]
         names = [*written.legend.names, "unlabelled"]
         record = {
@@ -82,7 +83,7 @@ def _class_table(written: LabelFolder) -> Table:
     for k, name in enumerate([*written.legend.names, "unlabelled"]):
         pixels = int(written.pixels[k])
         share = f"{100 * pixels / labelled:.2f}" if k < len(written.legend) else None
-        hectares = [] if written.area_ha is None else [f"{written.area_ha[k]:,.2f}"]
+        hectares = [] if written.area_ha is None else [format_hectares(float(written.area_ha[k]))]
         rows.append((name, pixels, share, *hectares))
     columns = ("class", "pixels", "% of labelled", *([] if written.area_ha is None else ["ha"]))
     return table(columns, rows)

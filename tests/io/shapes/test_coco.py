@@ -380,6 +380,8 @@ def _changed(key: str, place: int, **fields: Any) -> dict[str, Any]:
         (_changed("images", 1, width="300"), r"images\[1\]\.width is '300'; expected a whole number"),
         (_changed("images", 1, id=True), r"images\[1\]\.id is True; expected a whole number"),
         (_changed("categories", 0, name=" "), r"categories\[0\]\.name is ' '; expected the name of a class"),
+        (_changed("categories", 0, name="a\ud800"), r"categories\[0\]\.name is 'a\\ud800', which is no text"),
+        (_changed("categories", 0, name="a\nb"), r"categories\[0\]\.name is 'a\\nb', which holds '\\n', a control"),
     ],
 )
 def test_a_file_that_is_none_is_refused(save: Save, content: Any, message: str):

@@ -113,7 +113,7 @@ def test_folders_and_pipes_are_refused_at_once(tmp_path: Path):
         read_layer(tmp_path / "a.gdb")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "a.geojson")
-        with pytest.raises(VectorError, match="is not a regular file"):
+        with pytest.raises(VectorError, match="is a named pipe, not a regular file"):
             read_layer(tmp_path / "a.geojson")
 
 
@@ -197,6 +197,26 @@ def test_the_other_parts_of_a_shapefile_are_no_layer(tmp_path: Path):
     path = _write(tmp_path / "a.shp", "ESRI Shapefile")
     with pytest.raises(VectorError, match=r"give its \.shp"):
         read_layer(path.with_suffix(".dbf"))
+
+
+@pytest.mark.parametrize(("suffix", "driver"), [("gpkg", "GPKG"), ("geojson", "GeoJSON"), ("fgb", "FlatGeobuf")])
+def test_a_file_whose_name_is_no_text_is_refused(tmp_path: Path, suffix: str, driver: str):
+    path = _write(tmp_path / f"a.{suffix}", driver)
+    strange = os.fsdecode(os.fsencode(tmp_path) + b"/w\xe4." + suffix.encode())
+    path.rename(strange)
+    with pytest.raises(VectorError, match="the name of the file or of its folder is not UTF-8; rename it"):
+        read_layer(Path(strange))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "driver", "message"),
+    [("gpkg", "GPKG", "holds a layer whose name is not UTF-8"), ("fgb", "FlatGeobuf", "holds text that is not UTF-8")],
+)
+def test_a_layer_whose_name_is_no_text_is_refused(tmp_path: Path, suffix: str, driver: str, message: str):
+    path = write_ogr(tmp_path / f"a.{suffix}", [shapely.box(0, 0, 1, 1)], driver=driver, layer="waXld")
+    path.write_bytes(path.read_bytes().replace(b"waXld", b"wa\xe4ld"))
+    with pytest.raises(VectorError, match=message):
+        read_layer(path)
 
 
 def test_text_in_another_encoding_is_named(tmp_path: Path):

@@ -241,6 +241,12 @@ def test_a_hole_outside_does_not_burn(tmp_path: Path):
     assert shapes.notes[0].what == "1 polygon(s) cross themselves or have holes outside (class 1 1)"
 
 
+def test_slivers_on_the_image_are_not_said_to_lie_elsewhere(tmp_path: Path):
+    shapes = _open(tmp_path, {4: f"MULTIPOLYGON (({ring((30.0, 20.6, 60.0, 20.9))}))"})
+    assert next(n.what for n in shapes.notes) == "1 polygon(s) cover no pixel (class 4 1)"
+    assert not any("Xmax" in n.remedy for n in shapes.notes)
+
+
 def test_slivers_and_polygons_without_area_are_counted(tmp_path: Path):
     flat = "((0.001 -0.001, 0.002 -0.001, 0.001 -0.001, 0.001 -0.001))"
     text = f"MULTIPOLYGON (({ring((10, 10, 20, 20))}), ({ring((30.0, 20.6, 60.0, 20.9))}), {flat})"
