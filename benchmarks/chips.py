@@ -48,7 +48,7 @@ def cut(scene: Path, label: Path, out: Path, store: str) -> ChipStore:
     """Cut all chips with this package."""
     legend = Legend.of({k: f"class {k}" for k in range(1, 6)}, nodata=0)
     entry = CatalogScene("s", (ImageFile(scene),), RasterLabel(label), "s", "train")
-    config = PrepareConfig(chip_px=CHIP, store=store, edge="drop", test_share=0, val_share=0)  # type: ignore[arg-type]
+    config = PrepareConfig(chip_px=CHIP, store=store, edge="drop")  # type: ignore[arg-type]
     return prepare_catalog(Catalog((entry,), legend), out, config, overwrite=True)
 
 

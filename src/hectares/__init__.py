@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hectares.config.predict import PredictConfig as PredictConfig
     from hectares.config.prepare import PrepareConfig as PrepareConfig
     from hectares.config.report import ReportConfig as ReportConfig
+    from hectares.config.source import SourceConfig as SourceConfig
     from hectares.config.train import TrainConfig as TrainConfig
     from hectares.core.area import AreaTable as AreaTable
     from hectares.core.area import map_area as map_area
@@ -30,11 +31,24 @@ if TYPE_CHECKING:
     from hectares.core.scene import Chip as Chip
     from hectares.core.window import Tiling as Tiling
     from hectares.core.window import Window as Window
+    from hectares.errors import CatalogError as CatalogError
+    from hectares.errors import ConfigError as ConfigError
     from hectares.errors import HectaresError as HectaresError
+    from hectares.errors import LegendError as LegendError
     from hectares.evaluate import evaluate_chips as evaluate_chips
     from hectares.evaluate import evaluate_map as evaluate_map
+    from hectares.formats.registry import Format as Format
+    from hectares.io.catalog import Catalog as Catalog
+    from hectares.io.catalog import CatalogScene as CatalogScene
+    from hectares.io.catalog import CocoLabel as CocoLabel
+    from hectares.io.catalog import ImageFile as ImageFile
+    from hectares.io.catalog import LabelRules as LabelRules
+    from hectares.io.catalog import RasterLabel as RasterLabel
+    from hectares.io.catalog import VectorLabel as VectorLabel
     from hectares.io.rasters.raster import open_raster as open_raster
     from hectares.measure import measure_map as measure_map
+    from hectares.monitor import Monitor as Monitor
+    from hectares.monitor import Problem as Problem
     from hectares.predict import predict_scene as predict_scene
     from hectares.prepare import prepare_chips as prepare_chips
     from hectares.report import write_report as write_report
@@ -42,22 +56,36 @@ if TYPE_CHECKING:
     from hectares.train import train_segmenter as train_segmenter
 
 _HOMES = {
-    "ArraySource": "core.scene",
     "AreaTable": "core.area",
+    "ArraySource": "core.scene",
     "BandStats": "core.bands",
+    "Catalog": "io.catalog",
+    "CatalogError": "errors",
+    "CatalogScene": "io.catalog",
     "Chip": "core.scene",
+    "CocoLabel": "io.catalog",
+    "ConfigError": "errors",
     "Confusion": "core.confusion",
     "EvaluateConfig": "config.evaluate",
+    "Format": "formats.registry",
     "Grid": "core.grid",
     "HectaresError": "errors",
+    "ImageFile": "io.catalog",
+    "LabelRules": "io.catalog",
     "LandClass": "core.legend",
     "Legend": "core.legend",
+    "LegendError": "errors",
     "MeasureConfig": "config.measure",
+    "Monitor": "monitor",
     "PredictConfig": "config.predict",
     "PrepareConfig": "config.prepare",
+    "Problem": "monitor",
+    "RasterLabel": "io.catalog",
     "ReportConfig": "config.report",
+    "SourceConfig": "config.source",
     "Tiling": "core.window",
     "TrainConfig": "config.train",
+    "VectorLabel": "io.catalog",
     "Window": "core.window",
     "evaluate_chips": "evaluate",
     "evaluate_map": "evaluate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from hectares.doctor.shapes import ShapeFile, examine_shapes
 from hectares.doctor.survey import Survey
 from hectares.errors import CatalogError, ConfigError, HectaresError, InputError, Interrupted
 from hectares.formats.folders import IMAGE_FOLDERS
-from hectares.formats.registry import Format, find_format
+from hectares.formats.options import OPTIONS, flag, given_options, refuse_unusable
+from hectares.formats.registry import Format, find_format, used_by
 from hectares.io.artefact import read_json
+from hectares.io.builtin import locate
 from hectares.io.catalog import Catalog, read_catalog, read_legend
 from hectares.io.places import check_places, write_places
 from hectares.io.rasters.class_map import LEGEND_TAG, ClassMap, open_class_map
@@ -80,6 +83,9 @@ def check_paths(
         check_places(config.places)
         if not overwrite and config.places.exists():
             raise ConfigError(f"--places {config.places}: exists already; give another name, or --overwrite")
+    paths = [locate(path) for path in paths]
+    _refuse_missing(paths)
+    _refuse_unused(paths, config)
     examined = tuple(_examine(Path(path), config, monitor) for path in paths)
     checkup = Checkup(examined)
     rows = [row for f in checkup.findings if f.has_weight for row in _place_rows(f)]
@@ -101,6 +107,36 @@ def _place_rows(finding: Finding) -> Iterator[dict[str, Any]]:
         yield head | {name: getattr(place, name, None) for name in ("row", "col", "lon", "lat")}
 
 
+def _refuse_missing(paths: Sequence[Path]) -> None:
+    """Refuse paths that are not there before hours of work on the others."""
+    missing = [p for p in map(Path, paths) if not os.path.lexists(p) and not os.path.lexists(split_layer_name(p)[0])]
+    if missing:
+        more = f" (and {len(missing) - 1} more: {', '.join(map(str, missing[1:]))})" if len(missing) > 1 else ""
+        raise InputError(f"{missing[0]}: there is no such file or folder{more}")
+
+
+def _refuse_unused(paths: Sequence[Path], config: CheckConfig) -> None:
+    """Refuse an option about data sets or vector files that none of the paths has a use for."""
+    refuse_unusable(config)
+    used = {name for path in paths for name in _used_options(Path(path), config)}
+    for name in given_options(config):
+        if name not in used:
+            raise ConfigError(f"{flag(name)} has no effect on what is checked here; as to data sets, {used_by(name)}")
+
+
+def _used_options(path: Path, config: CheckConfig) -> Sequence[str]:
+    try:
+        kind = _kind(path, config)
+        layout = _layout(path, config) if kind == "data set" else None
+    except HectaresError:
+        return OPTIONS  # its own error is told with what is found in it
+    if kind == "vectors":
+        return ("class_field", "crs")
+    if kind != "data set":
+        return ()
+    return ("legend", "limit") if layout is None else layout.used
+
+
 # --- By kind ----------------------------------------------------------------------------------------------
 
 
@@ -112,7 +148,7 @@ def _examine(path: Path, config: CheckConfig, monitor: Monitor) -> Examined:
             case "chips":
                 return _chips(path, monitor)
             case "segmenter":
-                find_segmenter(path).weights()
+                find_segmenter(path).verify()
                 return _examined(path, kind, Ledger())
             case "data set":
                 return _data_set(path, config, monitor)
@@ -242,18 +278,24 @@ def _read(path: Path, config: CheckConfig, ledger: Ledger, monitor: Monitor) -> 
     if layout is None:
         return _read_own(path, config)
     collector = _Collector(monitor)
+    config = layout.only_used(config)  # the others are for other paths
     try:
         catalog = layout.read(path, config, collector)
     except (Interrupted, ConfigError):
         raise
     except CatalogError as error:
-        lenient = replace(config, allow_unmatched=True, skip_bad=True)
+        lenient = layout.only_used(replace(config, allow_unmatched=True, skip_bad=True))
         try:
             catalog = layout.read(path, lenient, collector)
         except InputError:
             ledger.add([from_error("pairs", str(path), error)])
             return None
-        ledger.add([from_problem("pairs", p, "error") for p in collector.problems])
+        ledger.add(
+            [
+                from_problem("pairs", p, None if p.severity == "note" else "error")
+                for p in dict.fromkeys(collector.problems)
+            ]
+        )
         if not collector.problems:
             ledger.add([from_error("pairs", str(path), error)])
         return catalog
@@ -270,7 +312,7 @@ def _layout(path: Path, config: CheckConfig) -> Format | None:
         return find_format(config.layout)
     if path.name == "catalog.json" or _lists_scenes(path / "catalog.json"):
         return None
-    if path.is_file() or _has_image_folder(path, _DEPTH):
+    if not path.is_dir() or _has_image_folder(path, _DEPTH):
         return find_format("folders")
     raise CatalogError(
         f"{path}: is a folder without catalog.json or chips.json; "
@@ -280,7 +322,7 @@ def _layout(path: Path, config: CheckConfig) -> Format | None:
 
 def _lists_scenes(catalog: Path) -> bool:
     """Tell if a catalog is there and not the empty one that `init` writes for the user to fill, or not."""
-    if not catalog.is_file():
+    if not catalog.exists():
         return False
     content = read_json(catalog)
     return not isinstance(content, dict) or content.get("scenes") != [] or not _has_image_folder(catalog.parent, _DEPTH)
@@ -289,7 +331,7 @@ def _lists_scenes(catalog: Path) -> bool:
 def _read_own(path: Path, config: CheckConfig) -> Catalog:
     """Read a `catalog.json`; scenes without a label stay in: they may be there to be predicted."""
     legend = None if config.legend is None else read_legend(config.legend)
-    file = path if path.is_file() else path / "catalog.json"
+    file = path / "catalog.json" if path.is_dir() else path
     return read_catalog(file, legend=legend).first(config.limit)
 
 

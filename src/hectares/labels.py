@@ -20,6 +20,7 @@ from hectares.core.grid import Grid, same_grid
 from hectares.core.legend import IGNORE, Legend
 from hectares.core.window import Window
 from hectares.errors import CatalogError, GridError, InputError
+from hectares.formats.listing import refuse_among_data
 from hectares.formats.registry import find_format
 from hectares.io.artefact import fingerprint, sha256_file, stamp, write_json
 from hectares.io.catalog import Catalog, CatalogScene, LabelRules, RasterLabel, catalog_json
@@ -35,7 +36,7 @@ _SHOWN = 20
 _M2_PER_HA = 1e4
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"\\|?*]|^[.\s]+|[.\s]+$')
 """What no file may be called on one system or another."""
-_OPEN = {"limit", "allow_unmatched", "skip_bad", "legend", "aoi"}
+_OPEN = {"limit", "allow_unmatched", "skip_bad", "legend", "aoi", "band_names"}
 """Options that may differ between runs into one folder: what they change is compared by itself."""
 
 
@@ -75,6 +76,7 @@ def write_labels(
     """
     source, out = Path(source), resolve(out)
     catalog = find_format(layout).read(source, config, monitor)
+    refuse_among_data(out, source, catalog)
     scenes = _labelled(catalog, config, monitor)
     catalog = replace(catalog, scenes=tuple(scenes))
     stems = _stems(scenes)
@@ -113,7 +115,7 @@ def _labelled(catalog: Catalog, config: LabelsConfig, monitor: Monitor) -> list[
     what = f"{len(without)} scene(s) have no label: {', '.join(without[:5])}"
     if not scenes or not config.allow_unmatched:
         raise CatalogError(f"{what}; complete the catalog, or leave them out with --allow-unmatched")
-    monitor.problem(Problem("catalog", what, "they are left out"))
+    monitor.problem(Problem("catalog", what, "they are left out", "incomplete"))
     return scenes
 
 
@@ -181,7 +183,7 @@ def _notice_no_classes(records: Sequence[LabelRecord], catalog: Catalog, source:
 
 def _kept(record: LabelRecord | None, config: LabelsConfig) -> LabelRecord | None:
     """Give the record of a label that is written, unless it lacks shapes that shall not be skipped."""
-    lacking = record is not None and any(p.severity == "incomplete" for p in record.problems)
+    lacking = record is not None and record.skips and any(p.severity == "incomplete" for p in record.problems)
     return None if lacking and not config.skip_bad else record
 
 
@@ -231,9 +233,8 @@ def _write_scene(
                 for k, raster in enumerate(rasters):
                     raster.write(strip[k] if config.split_classes else strip)  # 0, 1 and 255 are indices as well
         files = {f.relative_to(folder).as_posix(): f.stat().st_size for r in rasters for f in r.files}
-        return LabelRecord(
-            scene.id, inputs, files, *tally.result(), as_gaps(source.notes) if config.skip_bad else source.notes
-        )
+        notes = as_gaps(source.notes) if config.skip_bad else source.notes
+        return LabelRecord(scene.id, inputs, files, *tally.result(), notes, config.skip_bad)
     finally:
         source.close()
 

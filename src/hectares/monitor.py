@@ -14,6 +14,8 @@ from typing import Literal, Protocol, TypeVar
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+Severity = Literal["note", "warning", "incomplete"]
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -29,8 +31,8 @@ class Problem:
     """What was found, with the value."""
     remedy: str
     """What was done about it, or what to do."""
-    severity: Literal["warning", "incomplete"] = "warning"
-    """`incomplete`: the result lacks something, and the command ends with exit code 3."""
+    severity: Severity = "warning"
+    """`note`: good to know, and nothing is wrong; `incomplete`: the result lacks something: exit code 3."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.remedy}"
@@ -60,8 +62,8 @@ class QuietMonitor:
         """Ignore it."""
 
     def problem(self, problem: Problem) -> None:
-        """Log it as a warning."""
-        _log.warning("%s", problem)
+        """Log it: a note as information, all else as a warning."""
+        _log.log(logging.INFO if problem.severity == "note" else logging.WARNING, "%s", problem)
 
     def raise_if_stopped(self) -> None:
         """Never stop."""

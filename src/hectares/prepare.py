@@ -24,10 +24,12 @@ from hectares.core.legend import IGNORE
 from hectares.core.sampling import SPLITS
 from hectares.core.window import Window, chip_windows
 from hectares.errors import CatalogError, ConfigError
+from hectares.formats.listing import refuse_among_data
 from hectares.formats.registry import find_format
 from hectares.io.artefact import dump_json, fingerprint, save_json, sha256_file, stamp
-from hectares.io.catalog import Catalog, CatalogScene, RasterLabel, VectorLabel, catalog_json, read_catalog
-from hectares.io.chips.cutting import CuttingRule, SceneCutter, labels_are_apart, named_bands
+from hectares.io.catalog import Catalog, catalog_json
+from hectares.io.chips.copies import settle_copies, shared_images
+from hectares.io.chips.cutting import CuttingRule, SceneCutter, named_bands
 from hectares.io.chips.frames import ChipShape
 from hectares.io.chips.index import ChipRecord
 from hectares.io.chips.scene_facts import SceneFacts, check_scenes
@@ -42,7 +44,6 @@ from hectares.view.class_chart import draw_class_shares
 from hectares.view.label_sheet import LabelExample, draw_examples
 
 _EXAMPLES = 8
-_RANK = {"test": 0, "val": 1, "train": 2}
 _M2_PER_HA = 1e4
 
 
@@ -63,6 +64,7 @@ def prepare_source(
 
         measure_shifts(source, find_format(layout), config, monitor)
     catalog = find_format(layout).read(source, replace(config, limit=None), monitor)  # cut below, with its splits
+    refuse_among_data(out, source, catalog)
     return prepare_catalog(catalog, out, config, overwrite=overwrite, monitor=monitor)
 
 
@@ -75,7 +77,7 @@ def prepare_chips(
     monitor: Monitor = QUIET,
 ) -> ChipStore:
     """Cut chips from the scenes of a `catalog.json`."""
-    return prepare_catalog(read_catalog(Path(catalog)), Path(out), config, overwrite=overwrite, monitor=monitor)
+    return prepare_source("catalog", Path(catalog), Path(out), config, overwrite=overwrite, monitor=monitor)
 
 
 def prepare_catalog(
@@ -104,9 +106,9 @@ def prepare_catalog(
     protected = [path for s in catalog.scenes for path in s.files]
     protected += [p for p in (config.legend, config.aoi, Path(config.split)) if p is not None and p.exists()]
     with resumable_folder(out, dump_json(head), overwrite=overwrite, inputs=protected, ours="chips.json") as work:
-        plan = _settle_copies(catalog, inputs, _plan(catalog, facts, config, rule, monitor), config, monitor)
+        plan = settle_copies(catalog, inputs, _plan(catalog, facts, config, rule, monitor), config.copies, monitor)
         leaks = asdict(_report_leaks(plan, monitor))
-        leaks["shared_images"] = _shared_images(catalog, plan)
+        leaks["shared_images"] = shared_images(catalog, plan)
         content = _cut(catalog, facts, plan, config, rule, work, monitor)
         final = out.resolve()
         for name, record in (("legend", catalog.legend.to_json()), ("catalog", catalog_json(catalog, final))):
@@ -188,14 +190,21 @@ def _split_rule(catalog: Catalog, config: PrepareConfig, monitor: Monitor) -> Sp
     )
     if config.split == "auto":
         if all(s.split for s in catalog.scenes):
+            config.refuse_idle("official", "; the source has splits of its own: drop the option, or choose a --split")
             return replace(rule, kind="official")
-        return rule if groups >= max(len(shares), 2) else replace(rule, kind="block")
+        if groups >= max(len(shares), 2):
+            config.refuse_idle("group", f"; the {groups} groups of the source are split: choose --split block")
+            return rule
+        return replace(rule, kind="block")
     if config.split == "kfold":  # whole groups where there are enough of them, else blocks
         if groups < config.folds:
             what = f"{groups} group(s) are too few for {config.folds} folds"
             monitor.problem(
                 Problem("split", what, "blocks within scenes are dealt out instead; --buffer-px parts them")
             )
+        elif config.block_px or config.buffer_px:
+            option = "--block-px" if config.block_px else "--buffer-px"
+            raise ConfigError(f"{option} has no effect: the {groups} groups of the source are dealt into folds whole")
         return replace(rule, kind="kfold", block_px=0 if groups >= config.folds else rule.block_px)
     known = {"official", "group", "block", "ratio", "counts"}
     return replace(rule, kind=config.split if config.split in known else "named")  # type: ignore[arg-type]
@@ -228,60 +237,6 @@ def _report_leaks(plan: Plan, monitor: Monitor) -> Leaks:
         what = f"{len(leaks.shared_groups)} group(s) have chips in several splits ({shown} ...): neighbors leak"
         monitor.problem(Problem("split", what, "scores will be better than on new places; use --split group or block"))
     return leaks
-
-
-def _shared_images(catalog: Catalog, plan: Plan) -> int:
-    """Count the images that have areas in several splits, each with labels of its own."""
-    splits: dict[Path, set[str]] = {}
-    for scene, chips in zip(catalog.scenes, plan, strict=True):
-        splits.setdefault(scene.image, set()).update(c.split for c in chips)
-    return sum(len(found) > 1 for found in splits.values())
-
-
-def _are_areas(one: CatalogScene, other: CatalogScene, catalog: Catalog) -> bool:
-    """Tell if two scenes are areas of one image, each with labels of its own: no labelled pixel is in both."""
-    if one.images != other.images:
-        return False
-    if isinstance(one.label, RasterLabel) and isinstance(other.label, RasterLabel):  # as `labels` writes areas
-        return labels_are_apart(one, other, catalog)
-    areas = [s.label.aoi_split for s in (one, other) if isinstance(s.label, VectorLabel)]
-    return len(areas) == 2 and None not in areas and areas[0] != areas[1]
-
-
-def _settle_copies(
-    catalog: Catalog, inputs: Mapping[str, str], plan: Plan, config: PrepareConfig, monitor: Monitor
-) -> Plan:
-    """Refuse, drop or keep one image under several names: scores on it would be scores on training pixels.
-
-    Dropped is what comes later in the order test, val, train. Scenes of one image file with labels of disjoint
-    areas are meant so: that is how areas get splits.
-    """
-    kept: dict[str, list[int]] = {}
-    settled = list(plan)
-    order = sorted(range(len(plan)), key=lambda i: (min((_RANK[c.split] for c in plan[i]), default=3), i))
-    dropped = 0
-    for i in order:
-        scene = catalog.scenes[i]
-        same = kept.setdefault(inputs[scene.id], [])
-        j = next((j for j in same if not _are_areas(catalog.scenes[j], scene, catalog)), None)
-        if j is None:
-            same.append(i)
-            continue
-        earlier = catalog.scenes[j]
-        splits = {c.split for c in (*plan[i], *plan[j])}
-        if config.copies == "drop":
-            settled[i] = []
-            dropped += 1
-        elif config.copies == "refuse" and len(splits) > 1:
-            raise CatalogError(
-                f"scenes {earlier.id!r} and {scene.id!r} are the same image in the splits "
-                f"{', '.join(sorted(splits))}; put them into one group, remove one, or leave copies out of training "
-                "with --copies drop"
-            )
-    if dropped:
-        what = f"{dropped} of {len(plan)} scenes are copies of others"
-        monitor.problem(Problem("catalog", what, "they are left out, those in training first"))
-    return settled
 
 
 # --- Cut --------------------------------------------------------------------------------------------------

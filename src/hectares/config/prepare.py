@@ -15,6 +15,18 @@ _MOST_CHIP_PX = 2**14
 """A chip is in memory whole, a few times over."""
 _MOST_RESIZED_PX = 2**16
 _SPLITS = ("auto", "official", "group", "block", "kfold", "ratio", "counts")
+_USED_BY = {
+    "val_share": ("group", "block", "kfold", "ratio"),
+    "test_share": ("group", "block", "ratio"),
+    "ratio": ("group", "block", "ratio"),
+    "counts": ("counts",),
+    "folds": ("kfold",),
+    "fold": ("kfold",),
+    "block_px": ("block", "kfold"),
+    "buffer_px": ("block", "kfold"),
+    "stratify": ("group", "block", "ratio"),
+}
+"""Ways to split that use an option; `auto` comes to be official, group or block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +35,6 @@ class PrepareConfig(SourceConfig):
 
     bands: str = "all"
     """Bands by 1-based number or name, in order: 4,3,2 or red,green,blue or all."""
-    band_names: str | None = None
-    """Names of the bands in the files, in file order, where the files do not say: B01,B02,B03."""
     indices: str | None = None
     """Spectral indices as extra bands: ndvi, ndwi, mndwi, ndre, evi, savi, ccci, or nbr=(nir-swir2)/(nir+swir2)."""
     reflectance_scale: float = 1.0
@@ -86,7 +96,8 @@ class PrepareConfig(SourceConfig):
         between(0, 1, min_labelled=self.min_labelled, max_nodata=self.max_nodata)
         if self.val_share + self.test_share >= 1:
             raise ConfigError("--val-share and --test-share leave nothing to train on; their sum must be below 1")
-        _ = self.shares, self.chip_counts, self.names
+        _ = self.shares, self.chip_counts
+        self._refuse_idle()
         if self.split == "counts" and self.counts is None:
             raise ConfigError("--split counts needs --counts, the numbers of train, val and test chips: 400,100,30")
         if self.split not in _SPLITS and Path(self.split).suffix != ".csv" and not Path(self.split).is_dir():
@@ -94,15 +105,26 @@ class PrepareConfig(SourceConfig):
                 f"--split is {self.split!r}; expected {', '.join(_SPLITS)}, a CSV file, or a folder of train.txt"
             )
 
-    @property
-    def names(self) -> tuple[str, ...] | None:
-        """Names of the bands in the files; None if the files say."""
-        if self.band_names is None:
-            return None
-        names = tuple(n.strip() for n in self.band_names.split(","))
-        if not all(names) or len(set(names)) < len(names):
-            raise ConfigError(f"--band-names is {self.band_names!r}; expected a name of its own for each: B01,B02,B03")
-        return names
+    def _refuse_idle(self) -> None:
+        if self.split != "auto":
+            self.refuse_idle(self.split)
+            return
+        for name in self._given_for_split():
+            if not {"group", "block"} & set(_USED_BY[name]):
+                raise ConfigError(f"{_flag(name)} is used by --split {', '.join(_USED_BY[name])} only")
+
+    def refuse_idle(self, kind: str, why: str = "") -> None:
+        """Raise ConfigError for an option that the way to split does not use; `why` says how it came to be."""
+        for name in self._given_for_split():
+            if kind not in _USED_BY[name]:
+                raise ConfigError(f"{_flag(name)} is used by --split {', '.join(_USED_BY[name])} only{why}")
+
+    def _given_for_split(self) -> list[str]:
+        given = [n for n in _USED_BY if getattr(self, n) != self.__dataclass_fields__[n].default]
+        beside = [name for name in ("val_share", "test_share") if name in given]
+        if "ratio" in given and beside:
+            raise ConfigError(f"{_flag(beside[0])} has no effect beside --ratio, which gives all shares; drop one")
+        return given
 
     @property
     def shares(self) -> dict[str, float]:
@@ -116,6 +138,10 @@ class PrepareConfig(SourceConfig):
     def chip_counts(self) -> dict[str, int]:
         """Numbers of train, val and test chips; empty if none are given."""
         return {} if self.counts is None else {k: int(v) for k, v in _three("counts", self.counts).items()}
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _three(option: str, text: str) -> dict[str, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from hectares.config.checks import at_least, between
+from hectares.errors import ConfigError
 
 _MOST_ERODED_PX = 256
 """Each window is read with a margin of this; benchmarks take 3."""
@@ -46,6 +47,8 @@ class SourceConfig:
     """Leave out shapes and annotations that are broken, and list them, instead of refusing."""
     allow_unmatched: bool = False
     """Leave out images without a label and labels without an image, instead of refusing."""
+    band_names: str | None = None
+    """Names of the bands in the files, in file order, where the files do not say: B01,B02,B03."""
     limit: int | None = None
     """Take only the first N scenes (of each split, where the source has splits)."""
 
@@ -53,6 +56,25 @@ class SourceConfig:
         at_least(1, limit=self.limit)
         between(0, _MOST_ERODED_PX, erode_px=self.erode_px)
         between(0, 255, nearest=self.nearest)
+        for option, mark in (("images", "+"), ("priority", ",")):
+            text: str | None = getattr(self, option)
+            parts = [] if text is None else [part.strip() for part in text.split(mark)]
+            if not all(parts):
+                raise ConfigError(f"--{option} is {text!r}; expected names with {mark} between them")
+            twice = next((part for part in parts if parts.count(part) > 1), None)
+            if twice is not None:
+                raise ConfigError(f"--{option} is {text!r}, which names {twice} twice")
+        _ = self.names
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the bands in the files; None if the files say."""
+        if self.band_names is None:
+            return None
+        names = tuple(n.strip() for n in self.band_names.split(","))
+        if not all(names) or len(set(names)) < len(names):
+            raise ConfigError(f"--band-names is {self.band_names!r}; expected a name of its own for each: B01,B02,B03")
+        return names
 
     @property
     def image_names(self) -> tuple[str, ...]:

@@ -53,6 +53,15 @@ class BandStats:
         scale = np.array([1 / s if s > 0 else 1.0 for s in self.std], np.float32)[:, None, None]
         return (image.astype(np.float32) - mean) * scale
 
+    def take(self, positions: Sequence[int]) -> BandStats:
+        """Give the statistics of some bands, in this order.
+
+        >>> BandStats(("red", "nir"), (100.0, 3000.0), (20.0, 500.0)).take([1]).names
+        ('nir',)
+        """
+        columns = (getattr(self, field) for field in self.__dataclass_fields__)
+        return BandStats(*(tuple(column[p] for p in positions) if column else () for column in columns))
+
     def to_json(self) -> dict[str, list[Any]]:
         """Give the statistics as a record."""
         return {field: list(getattr(self, field)) for field in self.__dataclass_fields__}
@@ -141,6 +150,7 @@ class BandPlan:
     """Take the offset of 1000 out of Sentinel-2 scenes of processing baseline 04.00 and later."""
 
     def __post_init__(self) -> None:
+        parse_bands(self.bands)
         object.__setattr__(self, "indices", tuple(self.indices))
         names = [name.lower() for name in self.index_names]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -188,27 +198,44 @@ def choose_bands(wanted: str | Sequence[str], available: Sequence[str]) -> tuple
     >>> choose_bands("0", ["blue", "red"])
     Traceback (most recent call last):
         ...
-    hectares.errors.BandError: band 0 does not exist; bands are numbered from 1 (1 blue, 2 red)
+    hectares.errors.ConfigError: band 0 does not exist; bands are numbered from 1
+
+    Raises ConfigError for what no file could have, BandError for bands that this one does not have.
     """
-    items = wanted.split(",") if isinstance(wanted, str) else list(wanted)
-    items = [item.strip() for item in items if item.strip()]
-    if items == ["all"]:
+    items = parse_bands(wanted)
+    if items == ("all",):
         return tuple(range(len(available)))
-    if not items:
-        raise BandError("no band was asked for; give numbers from 1, names, or `all`")
     positions = tuple(_band_position(item, available) for item in items)
     if len(set(positions)) != len(positions):
-        raise BandError(f"bands {','.join(items)} name the same band twice")
+        raise ConfigError(f"bands {','.join(items)} name the same band twice")
     return positions
+
+
+def parse_bands(wanted: str | Sequence[str]) -> tuple[str, ...]:
+    """Give the numbers and names of a choice of bands. Raises ConfigError for what no file could have.
+
+    >>> parse_bands("4, 3,nir")
+    ('4', '3', 'nir')
+    """
+    items = tuple(item.strip() for item in (wanted.split(",") if isinstance(wanted, str) else wanted))
+    text = ",".join(items)
+    if not any(items):
+        raise ConfigError("no band was asked for; give numbers from 1, names, or `all`")
+    if not all(items):
+        raise ConfigError(f"bands {text!r}: one of them has no name; give numbers from 1, or names, as 4,3,2")
+    for item in items:
+        if item.removeprefix("-").isdecimal() and int(item) < 1:
+            raise ConfigError(f"band {item} does not exist; bands are numbered from 1")
+    if len({item.lower() for item in items}) < len(items):
+        raise ConfigError(f"bands {text} name the same band twice")
+    return items
 
 
 def _band_position(item: str, available: Sequence[str]) -> int:
     listed = ", ".join(f"{n} {name}" for n, name in enumerate(available, start=1))
-    if item.removeprefix("-").isdecimal():
+    if item.isdecimal():
         number = int(item)
-        if number == 0:
-            raise BandError(f"band 0 does not exist; bands are numbered from 1 ({listed})")
-        if not 1 <= number <= len(available):
+        if number > len(available):
             raise BandError(f"band {number} does not exist; there are {len(available)} bands ({listed})")
         return number - 1
     matches = [i for i, name in enumerate(available) if name.lower() == item.lower()]

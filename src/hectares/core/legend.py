@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,6 +29,19 @@ _TABLE_CODES = 2**16
 """Codes below this are looked up in a table."""
 
 
+def name_fault(name: str) -> str | None:
+    r"""Say what is wrong with the name of a class, and the way out; None if it is a line of text.
+
+    >>> name_fault("Wald & Wiese"), name_fault("a\nb")
+    (None, "holds '\\n', a control character; write the name in one line")
+    """
+    kinds = {letter: unicodedata.category(letter) for letter in name}
+    if "Cs" in kinds.values():
+        return "is no text; write the name anew"
+    breaks = [letter for letter, kind in kinds.items() if kind in {"Cc", "Zl", "Zp"}]
+    return f"holds {breaks[0]!r}, a control character; write the name in one line" if breaks else None
+
+
 @dataclass(frozen=True, slots=True)
 class LandClass:
     """One class of a legend."""
@@ -46,8 +60,8 @@ class LandClass:
             raise LegendError(f"class {self.name!r} has code {self.code}; codes of a map are 0 to 254")
         if not self.name.strip():
             raise LegendError(f"class {self.code} has no name")
-        if any("\ud800" <= letter <= "\udfff" for letter in self.name):
-            raise LegendError(f"class {self.code} is named {self.name!r}, which is no text; write the name anew")
+        if (fault := name_fault(self.name)) is not None:
+            raise LegendError(f"class {self.code} is named {self.name!r}, which {fault}")
         if len(self.color) != 3 or not all(0 <= v <= 255 for v in self.color):
             raise LegendError(f"class {self.name!r} has color {self.color}; give three numbers 0 to 255")
 
@@ -312,6 +326,8 @@ def _class_from_json(index: int, entry: object, spare: Iterator[Color]) -> _Sour
         raise LegendError(f"{where}.name is {name}: YAML reads yes, no, on and off so; put the name in quotes")
     if not str(name).strip():
         raise LegendError(f"{where} has no name")
+    if (fault := name_fault(str(name).strip())) is not None:
+        raise LegendError(f"{where}.name is {str(name)!r}, which {fault}")
     if color is None:
         raise LegendError(f"{where}.color is empty: in YAML a # begins a comment; put the color in quotes")
     code = _code(entry.get("code", index + 1), f"{where}.code")
@@ -335,7 +351,11 @@ def _whole_numbers(codes: NDArray[Any]) -> NDArray[Any]:
         return codes.astype(np.uint8)
     if codes.dtype.kind == "f" and (np.abs(codes) < 2.0**53).all() and (codes == np.rint(codes)).all():
         return codes.astype(np.int64)
-    raise LegendError(f"labels are {codes.dtype} with values that are no whole numbers; labels hold class codes")
+    odd = codes[~((np.abs(codes) < 2.0**53) & (codes == np.rint(codes)))] if codes.dtype.kind == "f" else codes
+    example = f" such as {odd.flat[0]:g}" if codes.dtype.kind == "f" else ""
+    raise LegendError(
+        f"labels are {codes.dtype} with values{example} that are no whole numbers; labels hold class codes"
+    )
 
 
 def _refuse_repeats(what: str, values: Sequence[object]) -> None:

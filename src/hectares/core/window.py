@@ -73,6 +73,10 @@ class Window:
         """
         return Window(self.row - outer.row, self.col - outer.col, self.height, self.width)
 
+    def grow(self, margin: int) -> Window:
+        """Give the window with a margin on every side."""
+        return Window(self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin)
+
     def shift(self, rows: int, cols: int) -> Window:
         """Give the window moved down and to the right."""
         return Window(self.row + rows, self.col + cols, self.height, self.width)

@@ -99,7 +99,7 @@ class Finding:
 
     def to_problem(self) -> Problem:
         """Give the finding as a verb tells it to its monitor."""
-        return Problem(self.where, self.what, self.remedy, "incomplete" if self.has_weight else "warning")
+        return Problem(self.where, self.what, self.remedy, "incomplete" if self.has_weight else "note")
 
     def to_json(self) -> dict[str, Any]:
         """Give the finding as a record."""
@@ -118,9 +118,10 @@ def from_error(check: str, where: str, error: HectaresError, *, scene: str = "")
     return Finding(check, "error", where, what or text, remedy if what else "see `hectares formats`", scene)
 
 
-def from_problem(check: str, problem: Problem, severity: Severity = "warning", *, scene: str = "") -> Finding:
-    """Give a problem that a reader noted as a finding."""
-    return Finding(check, severity, problem.where, problem.what, problem.remedy, scene)
+def from_problem(check: str, problem: Problem, severity: Severity | None = None, *, scene: str = "") -> Finding:
+    """Give a problem that a reader noted as a finding; a note stays a note, all else is a warning by itself."""
+    own: Severity = "note" if problem.severity == "note" else "warning"
+    return Finding(check, severity or own, problem.where, problem.what, problem.remedy, scene)
 
 
 class Ledger:

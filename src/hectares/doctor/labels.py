@@ -167,6 +167,11 @@ class LabelExam:
         distance: NDArray[np.int64] = np.abs(values[:, None].astype(np.int64) - known[None]).max(axis=2).min(axis=1)
         return distance
 
+    @property
+    def is_refused(self) -> bool:
+        """True if its reader gave up: what was counted until then says nothing."""
+        return self._error is not None
+
     def findings(self) -> Iterator[Finding]:
         """Say what is in the label and not in the legend, and what its reader had to say."""
         if self._error is not None:

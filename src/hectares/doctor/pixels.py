@@ -111,7 +111,7 @@ class PixelTally:
             yield Finding("empty image", "warning", where, what, "leave it out", self.scene, middle)
             return
         for name, low, high in zip(self.raster.bands, self._low, self._high, strict=True):
-            if low == high:
+            if low == high and self.valid_px > 1:
                 what = f"band {name} is {low:g} everywhere"
                 yield Finding("constant band", "warning", where, what, "it carries nothing", self.scene, middle)
         for value, count in self._fill.items():

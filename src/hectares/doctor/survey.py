@@ -271,7 +271,7 @@ class _LabelReading:
         survey.account.add_label(scene.split, self._pixels, self._area if self._has_area else None, labelled_px)
         gsd_m = pixel_size_m(self._grid, scene.gsd_m)
         survey.take_label(self._number, self._digest.digest(), self._shift, gsd_m)
-        if not self._pixels[:-1].any():
+        if not self._pixels[:-1].any() and not self._exam.is_refused:
             where = str(scene.label.path) if scene.label is not None else scene.id
             what = "has no labelled pixel" + ("" if self._pixels[-1] == 0 else ": all are ignored or nodata")
             remedy = "check the legend, or leave it out"

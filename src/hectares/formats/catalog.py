@@ -16,7 +16,7 @@ def read_source(source: Path, layout: Format, config: SourceConfig, monitor: Mon
     """Read a catalog file, or the `catalog.json` of a folder; options count more than its rules."""
     legend = None if config.legend is None else read_legend(config.legend)
     catalog = read_catalog(source / "catalog.json" if source.is_dir() else source, legend=legend)
-    asked, usual = layout.choose_rules(config), LabelRules()
+    asked, usual = layout.choose_rules(config, catalog.legend), LabelRules()
     given = {f.name: getattr(asked, f.name) for f in fields(asked) if getattr(asked, f.name) != getattr(usual, f.name)}
     catalog = replace(catalog, rules=replace(catalog.rules, **given))
     lacking = [s.id for s in catalog.scenes if s.label is None]
@@ -25,5 +25,5 @@ def read_source(source: Path, layout: Format, config: SourceConfig, monitor: Mon
     what = f"{len(lacking)} scene(s) have no label: {', '.join(lacking[:5])}"
     if not config.allow_unmatched:
         raise CatalogError(f"{source}: {what}; training needs one, or leave them out with --allow-unmatched")
-    monitor.problem(Problem(str(source), what, "they are left out"))
+    monitor.problem(Problem(str(source), what, "they are left out", "incomplete"))
     return replace(catalog, scenes=tuple(s for s in catalog.scenes if s.label is not None))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hectares.config.source import SourceConfig
-from hectares.core.legend import IGNORE, Color, LandClass, Legend, default_color
+from hectares.core.legend import IGNORE, MAX_CLASSES, Color, LandClass, Legend, default_color
 from hectares.errors import CatalogError, LegendError
 from hectares.formats.coco_pairs import SUFFIXES, CocoPart, files_below, open_part_file, pair_images, spelled
 from hectares.formats.registry import Format
@@ -48,7 +48,7 @@ def read_coco_source(source: Path, layout: Format, config: SourceConfig, monitor
         parts.append(CocoPart(file, folder, prefix, split))
     scenes = pair_images(parts, files, config, monitor, gsd_m=layout.gsd_m)
     legend = legend_of(opened) if config.legend is None else read_legend(config.legend)
-    return Catalog(scenes, legend, _rules(layout.choose_rules(config), legend, config, monitor))
+    return Catalog(scenes, legend, _rules(layout.choose_rules(config, legend), legend, config, monitor))
 
 
 def _rules(rules: LabelRules, legend: Legend, config: SourceConfig, monitor: Monitor) -> LabelRules:
@@ -66,12 +66,10 @@ def _rules(rules: LabelRules, legend: Legend, config: SourceConfig, monitor: Mon
 
 
 def _annotation_files(source: Path) -> list[Path]:
-    if source.is_file():
-        return [source]
     if not source.is_dir():
-        raise CatalogError(f"{source}: is neither a COCO file nor a folder")
+        return [source]
     below = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
-    found = [p for folder in (source, *below) for p in sorted(folder.glob("*.json")) if p.is_file()]
+    found = [p for folder in (source, *below) for p in sorted(folder.glob("*.json")) if not p.is_dir()]
     found = [p for p in found if p.name not in _OURS]
     found = [p for p in found if p.name.startswith("instances")] or found
     if not found:
@@ -172,7 +170,7 @@ def _is_below(name: str, start: str) -> bool:
 def legend_of(files: Sequence[CocoFile]) -> Legend:
     """Make a legend from the categories of COCO files, sorted by id, with a class for what no shape covers.
 
-    Raises LegendError if two files give one id to two names, or one name to two ids.
+    Raises LegendError if two files give one id to two names, or one name to two ids, or if there are too many.
     """
     names: dict[int, str] = {}
     ids: dict[str, int] = {}
@@ -186,13 +184,20 @@ def legend_of(files: Sequence[CocoFile]) -> Legend:
                 )
     if not names:
         raise LegendError(f"{files[0].path}: has no categories; give the classes with --legend FILE")
+    has_background = any(name.lower() == BACKGROUND for name in ids)
+    if len(names) + (not has_background) > MAX_CLASSES:
+        rest = "" if has_background else f" and the class {BACKGROUND} of what no shape covers"
+        raise LegendError(
+            f"{files[0].path}: `categories` has {len(names)} classes{rest}, where a legend holds at most "
+            f"{MAX_CLASSES}; name those to keep with --legend FILE, the ids of the others in its `ignore`"
+        )
     kept = all(0 <= number < IGNORE for number in names)
     codes = {number: number if kept else n for n, number in enumerate(sorted(names), start=1)}
     classes = [
         LandClass(code, names[number], default_color(n), None if code == number else number)
         for n, (number, code) in enumerate(codes.items())
     ]
-    if not any(name.lower() == BACKGROUND for name in ids):
+    if not has_background:
         classes.insert(0, _background(set(codes), set(codes.values())))
     return Legend(tuple(classes))
 

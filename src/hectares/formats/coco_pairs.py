@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from hectares.config.source import SourceConfig
 from hectares.errors import CatalogError
+from hectares.formats.listing import list_files
 from hectares.io.catalog import CatalogScene, CocoLabel, ImageFile
 from hectares.io.shapes.coco import CocoFile, read_coco
 from hectares.monitor import Monitor, Problem
@@ -38,9 +38,8 @@ def open_part_file(path: Path, config: SourceConfig, monitor: Monitor) -> CocoFi
         file.refuse(file.faults)
     lost = [fault for fault in file.faults if fault.image is None]
     if lost:  # those of an image are reported with its label
-        monitor.problem(
-            Problem(str(path), f"{len(lost)} annotation(s) belong nowhere: {_few(lost)}", "they are left out")
-        )
+        what = f"{len(lost)} annotation(s) belong nowhere: {_few(lost)}"
+        monitor.problem(Problem(str(path), what, "they are left out", "incomplete"))
     if not file.images:
         raise CatalogError(f"{path}: lists no images")
     return file
@@ -48,14 +47,11 @@ def open_part_file(path: Path, config: SourceConfig, monitor: Monitor) -> CocoFi
 
 def files_below(folder: Path) -> dict[str, Path]:
     """Give the image files below a folder by relative path, with slashes and the suffix in small letters."""
-    found: dict[str, Path] = {}
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        start = Path(place).relative_to(folder).as_posix()
-        for name in sorted(names):
-            key = spelled(name)
-            if key.endswith(SUFFIXES) and not name.startswith("."):
-                found[key if start == "." else f"{start}/{key}"] = Path(place, name)
+    found = {}
+    for path in list_files(folder):
+        name = spelled(path.relative_to(folder).as_posix())
+        if name.endswith(SUFFIXES):
+            found[name] = path
     return found
 
 
@@ -132,7 +128,7 @@ def _report(
     if not config.allow_unmatched:
         raise CatalogError(f"{where}: {'; '.join(wrong)}; complete them, or leave them out with --allow-unmatched")
     for what in wrong:
-        monitor.problem(Problem(where, what, "they are left out"))
+        monitor.problem(Problem(where, what, "they are left out", "incomplete"))
 
 
 def _few(items: Sequence[object]) -> str:

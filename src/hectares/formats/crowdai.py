@@ -37,7 +37,7 @@ def read_crowdai(source: Path, layout: Format, config: SourceConfig, monitor: Mo
 
     Raises CatalogError naming what is missing, and images that are on disk or listed, but not both.
     """
-    images = layout.choose_images(config)[0]
+    images = layout.choose_image(config)
     labels = layout.choose_labels(config)
     parts, files = [], {}
     for found in _find(source, _FILES[labels]):
@@ -48,7 +48,8 @@ def read_crowdai(source: Path, layout: Format, config: SourceConfig, monitor: Mo
     if not parts:
         raise CatalogError(f"{source}: no split has its {_FILES[labels]}")
     scenes = pair_images(parts, files, config, monitor, bands=layout.bands[images], gsd_m=layout.gsd_m)
-    return Catalog(scenes, layout.choose_legend(config), layout.choose_rules(config))
+    legend = layout.choose_legend(config)
+    return Catalog(scenes, legend, layout.choose_rules(config, legend))
 
 
 def _open(found: _Found, name: str, config: SourceConfig, monitor: Monitor, *, complete: bool) -> CocoPart | None:
@@ -56,7 +57,7 @@ def _open(found: _Found, name: str, config: SourceConfig, monitor: Monitor, *, c
         what = f"has images of {found.split}, but there is no {name}"
         if not config.allow_unmatched:
             raise CatalogError(f"{found.images}: {what}; put it in its place, or leave the split out")
-        monitor.problem(Problem(str(found.images), what, "they are left out"))
+        monitor.problem(Problem(str(found.images), what, "they are left out", "incomplete"))
         return None
     if found.annotation.is_dir():
         inside = found.annotation / found.annotation.name

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from hectares.config.source import SourceConfig
-from hectares.formats.pairing import Column, Pairs, by_id, list_files
+from hectares.formats.listing import list_files
+from hectares.formats.pairing import Column, Pairs, by_id
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog
 from hectares.monitor import Monitor

@@ -16,6 +16,7 @@ from hectares.config.source import SourceConfig
 from hectares.core.align import estimate_shift, shrink
 from hectares.core.legend import Legend
 from hectares.errors import CatalogError, ConfigError, LegendError
+from hectares.formats.options import refuse_unknown_classes
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, LabelRules, WktLabel
 from hectares.io.rasters.raster import open_raster
@@ -71,10 +72,7 @@ def read_dstl(source: Path, layout: Format, config: SourceConfig, monitor: Monit
 
 
 def _choose_kinds(layout: Format, config: SourceConfig) -> tuple[str, ...]:
-    kinds = layout.choose_images(config)
-    if len(set(kinds)) < len(kinds):
-        raise ConfigError(f"--images {config.images} names the same images twice")
-    return kinds
+    return layout.choose_images(config)
 
 
 def _band_names(layout: Format, kinds: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -109,7 +107,7 @@ def _complete(
         what = f"{len(lacking)} of {len(labels)} images in {folder.wkt.name} are not complete ({listed}{more})"
         if not config.allow_unmatched:
             raise CatalogError(f"{folder.root}: {what}; add what is missing, or leave them out with --allow-unmatched")
-        monitor.problem(Problem(str(folder.root), what, "they are left out"))
+        monitor.problem(Problem(str(folder.root), what, "they are left out", "incomplete"))
     complete = [name for name in sorted(labels) if name not in lacking]
     if not complete:
         raise CatalogError(f"{folder.root}: no image is complete: files, a row in grid_sizes.csv, and labels")
@@ -144,7 +142,7 @@ class _Folder:
         """Find the files in a folder, one folder below it, or above it if it is a folder of images."""
         if not source.exists():
             raise CatalogError(f"{source}: there is no such folder")
-        given = source.parent if source.is_file() else source
+        given = source if source.is_dir() else source.parent
         near = [given, *sorted(p for p in given.iterdir() if p.is_dir())]
         if given.name.lower() in {"three_band", "sixteen_band"}:
             near.append(given.parent)
@@ -169,7 +167,7 @@ def _newest(root: Path, pattern: re.Pattern[str]) -> Path | None:
     """Find a file by name, also in a folder of its own name, as some programs unpack it."""
     places = [p for p in root.iterdir() if pattern.fullmatch(p.name)]
     places += [p for folder in places if folder.is_dir() for p in folder.iterdir() if pattern.fullmatch(p.name)]
-    return max((p for p in places if p.is_file()), key=lambda p: p.name.lower(), default=None)
+    return max((p for p in places if not p.is_dir()), key=lambda p: p.name.lower(), default=None)
 
 
 def _images(root: Path, name: str) -> dict[str, Path]:
@@ -237,6 +235,7 @@ def _choose_meaning(layout: Format, config: SourceConfig) -> tuple[Legend, Label
     if config.background is None and (config.multilabel or rest not in legend.names):
         legend = replace(legend, classes=tuple(c for c in legend.classes if c.name != rest))
         rules = replace(rules, background=None)
+    refuse_unknown_classes(config, legend)
     if not config.priority_names:
         rules = replace(rules, priority=tuple(name for name in rules.priority if name in legend.names))
     return legend, rules

@@ -15,10 +15,13 @@ from hectares.config.source import SourceConfig
 from hectares.core.legend import Legend, hex_color
 from hectares.core.sampling import SPLITS
 from hectares.errors import CatalogError, InputError, LegendError
+from hectares.formats.listing import list_files, list_folders
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, RasterLabel, read_legend
+from hectares.io.file_kind import kind_of
 from hectares.io.rasters.raster import open_raster
 from hectares.io.split_lists import SPLIT_WORDS, read_lists
+from hectares.io.table import refuse_separators
 from hectares.io.text import read_text
 from hectares.monitor import Monitor, Problem
 
@@ -38,8 +41,12 @@ def read_folders(source: Path, layout: Format, config: SourceConfig, monitor: Mo
         scenes, folder = _from_manifest(source), source.parent
     elif source.is_dir():
         scenes, folder = _from_tree(source, allow_unmatched=config.allow_unmatched, monitor=monitor), source
+    elif not source.exists():
+        raise CatalogError(f"{source}: there is no such folder, nor a CSV manifest")
+    elif not source.is_file():
+        raise CatalogError(f"{source}: is {kind_of(source.stat().st_mode)}; expected a folder or a CSV manifest")
     else:
-        raise CatalogError(f"{source}: is neither a folder nor a CSV manifest")
+        raise CatalogError(f"{source}: is neither a folder nor a CSV manifest (NAME.csv)")
     legend = layout.legend if config.legend is None else read_legend(config.legend)
     legend = legend or _legend_beside(folder)
     if legend is None:
@@ -72,7 +79,7 @@ def _from_tree(source: Path, *, allow_unmatched: bool, monitor: Monitor) -> list
         what = f"{len(lonely)} file(s) have no partner of the same name: {shown}"
         if not allow_unmatched:
             raise CatalogError(f"{source}: {what}; complete the pairs, or leave them out with --allow-unmatched")
-        monitor.problem(Problem(str(source), what, "they are left out"))
+        monitor.problem(Problem(str(source), what, "they are left out", "incomplete"))
     unknown = sorted(set(named) - {s.image.stem for s in scenes})
     if unknown:
         what = f"its split lists name {len(unknown)} image(s) that are not there: {', '.join(unknown[:_SHOWN])}"
@@ -84,9 +91,8 @@ def _from_tree(source: Path, *, allow_unmatched: bool, monitor: Monitor) -> list
 
 def _folder_pairs(source: Path) -> list[tuple[Path, Path]]:
     """Folders of images with the folder of labels beside each, in a fixed order."""
-    folders = sorted(p for p in [source, *source.rglob("*")] if p.is_dir())
     pairs = []
-    for folder in folders:
+    for folder in list_folders(source):
         children = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir()}
         images = [children[name] for name in IMAGE_FOLDERS if name in children]
         labels = [children[name] for name in LABEL_FOLDERS if name in children]
@@ -126,8 +132,8 @@ def _match(source: Path, images: Path, labels: Path, *, single: bool) -> tuple[l
 
 def _files_by_name(folder: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+    for path in list_files(folder):
+        if path.suffix.lower() not in SUFFIXES:
             continue
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in files:
@@ -142,15 +148,29 @@ def _split_of(relative: Path) -> str | None:
 
 
 def _from_manifest(path: Path) -> list[CatalogScene]:
+    text = read_text(path)
+    refuse_separators(path, text)
     try:
-        reader = csv.DictReader(StringIO(read_text(path), newline=""))
+        reader = csv.DictReader(StringIO(text, newline=""))
         columns = set(reader.fieldnames or ())
-        rows = list(reader)
+        rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise CatalogError(f"{path}: is not a table of comma-separated values ({error})") from error
     if not {"image", "label"} <= columns:
         raise CatalogError(f"{path}: has the columns {', '.join(sorted(columns))}; expected at least image and label")
-    return [_manifest_scene(path, line, row) for line, row in enumerate(rows, start=2)]
+    if not rows:
+        raise CatalogError(f"{path}: has no scenes; expected a row for each image with its label")
+    scenes = []
+    lines: dict[str, int] = {}
+    for line, row in rows:
+        scene = _manifest_scene(path, line, row)
+        if lines.setdefault(scene.id, line) != line:
+            raise CatalogError(
+                f"{path}:{line}: scene {scene.id!r} stands twice, first in line {lines[scene.id]}; "
+                "remove one of the two, or tell them apart in a column `id`"
+            )
+        scenes.append(scene)
+    return scenes
 
 
 def _manifest_scene(path: Path, line: int, row: Mapping[str, str | None]) -> CatalogScene:
@@ -173,7 +193,7 @@ def _manifest_scene(path: Path, line: int, row: Mapping[str, str | None]) -> Cat
 
 def _legend_beside(folder: Path) -> Legend | None:
     for name in ("legend.json", "legend.yaml", "legend.yml"):
-        if (folder / name).is_file():
+        if (folder / name).exists():
             return read_legend(folder / name)
     return None
 
@@ -184,6 +204,7 @@ def _values_found(labels: Iterable[Path], files: int = 20) -> str:
     for path in list(labels)[:files]:
         try:
             with open_raster(path, use_nodata=False) as raster:
+                raster.keep_all_values()
                 image = raster.read(raster.grid.window).image
         except InputError:
             continue  # the doctor names damaged labels; here we only count

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hectares.config.source import SourceConfig
-from hectares.formats.pairing import Column, Pairs, by_id, list_files, root_of, split_in
+from hectares.formats.listing import list_files
+from hectares.formats.pairing import Column, Pairs, by_id, root_of, split_in
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog
 from hectares.monitor import Monitor, Problem
@@ -84,7 +85,7 @@ def _read(
         rules = replace(rules, erode_px=config.erode_px or ERODE_PX)
         what = f"has no eroded labels ({known['eroded'][1]})"
         remedy = f"they are made of the whole labels: {rules.erode_px} px around every class border are ignored"
-        monitor.problem(Problem(str(root), what, remedy))
+        monitor.problem(Problem(str(root), what, remedy, "note"))
     there = [kind for kind in layout.images if not all(c.files for c in images) and column(kind, kind).files]
     split_of = split_in(layout)
     pairs = Pairs(

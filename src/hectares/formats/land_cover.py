@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from hectares.config.source import SourceConfig
-from hectares.formats.pairing import Column, Pairs, by_id, list_files, root_of, split_in
+from hectares.formats.listing import list_files
+from hectares.formats.pairing import Column, Pairs, by_id, root_of, split_in
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog
 from hectares.io.split_lists import read_lists
@@ -45,7 +46,7 @@ def read_landcoverai(source: Path, layout: Format, config: SourceConfig, monitor
     """
     root = root_of(source, {"images", "masks", "output"})
     files = list_files(root)
-    (kind,) = layout.choose_images(config)[:1]
+    kind = layout.choose_image(config)
     if kind == "tiles":
         image = Column("image", by_id(files, r"images/([^/]+)\.tiff?", _first), "images/M-33-7-A-d-2-3.tif", kind)
         label = Column("label", by_id(files, r"masks/([^/]+)\.tiff?", _first), "masks/M-33-7-A-d-2-3.tif")

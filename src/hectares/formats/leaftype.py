@@ -22,7 +22,7 @@ def read_leaftype(source: Path, layout: Format, config: SourceConfig, monitor: M
 
     Raises CatalogError with all pairs that are not complete, and with folders whose name is no id.
     """
-    (kind,) = layout.choose_images(config)[:1]
+    kind = layout.choose_image(config)
     root, images_folder, labels_folder = _find(source)
     strange: list[str] = []
     images = _files(images_folder, kind, strange)
@@ -37,7 +37,7 @@ def read_leaftype(source: Path, layout: Format, config: SourceConfig, monitor: M
         listed = "; ".join(wrong[:_SHOWN]) + ("" if len(wrong) <= _SHOWN else f"; and {len(wrong) - _SHOWN} more")
         if not config.allow_unmatched:
             raise CatalogError(f"{root}: {listed}; complete the pairs, or leave them out with --allow-unmatched")
-        monitor.problem(Problem(str(root), listed, "they are left out"))
+        monitor.problem(Problem(str(root), listed, "they are left out", "incomplete"))
     by, bands = layout.choose_by(config), layout.bands[kind]
     scenes = tuple(
         CatalogScene(

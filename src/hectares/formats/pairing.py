@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,29 +25,6 @@ def root_of(source: Path, names: Collection[str]) -> Path:
     while root.name.lower() in names and root.parent != root:
         root = root.parent
     return root
-
-
-def list_files(root: Path) -> tuple[Path, ...]:
-    """List all files in and below a folder, in a fixed order, without hidden ones."""
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "there is no such folder"
-        raise CatalogError(f"{root}: {what}; expected the folder of the data set")
-    return tuple(_walk(root, set()))
-
-
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    real = folder.resolve()
-    if real in seen:  # a link that leads back
-        return
-    seen.add(real)
-    with os.scandir(folder) as entries:
-        listed = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
-    for entry in listed:
-        path = folder / entry.name
-        if entry.is_dir():
-            yield from _walk(path, seen)
-        elif entry.is_file():
-            yield path
 
 
 def by_id(
@@ -171,7 +147,7 @@ class Pairs:
                 raise CatalogError(
                     f"{self.source}: {what}{hint}; complete them, or leave them out with --allow-unmatched"
                 )
-            monitor.problem(Problem(str(self.source), what, "they are left out"))
+            monitor.problem(Problem(str(self.source), what, "they are left out", "incomplete"))
         if not complete:
             raise CatalogError(f"{self.source}: no scene is complete; its ids begin with {', '.join(names[:3])}")
         return complete

@@ -17,6 +17,17 @@ from typing import Any, Protocol
 from hectares.config.source import SourceConfig
 from hectares.core.legend import Legend
 from hectares.errors import ConfigError
+from hectares.formats.options import (
+    EVERYWHERE,
+    OPTIONS,
+    C,
+    flag,
+    given_options,
+    refuse_idle,
+    refuse_unknown_classes,
+    refuse_unusable,
+    with_only,
+)
 from hectares.io.catalog import Catalog, LabelBy, LabelRules, read_legend
 from hectares.io.yaml import read_yaml
 from hectares.monitor import Monitor
@@ -45,6 +56,8 @@ class Format:
     """Choices of --images with an explanation; the first is the default."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Choices of --labels with an explanation; the first is the default."""
+    options: tuple[str, ...] = OPTIONS
+    """Fields of `SourceConfig` that the reader uses; all others are refused where they are given."""
     bands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of the bands of each choice of --images, in file order."""
     depth: Mapping[str, int] = field(default_factory=dict)
@@ -65,6 +78,33 @@ class Format:
     """Legends of those choices of --labels whose classes are not those of `legend`."""
     rules: LabelRules = field(default_factory=LabelRules)
 
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.options) - set(OPTIONS))
+        if unknown:
+            raise ConfigError(
+                f"the layout {self.name} names the option {unknown[0]!r}; known: {', '.join(sorted(OPTIONS))}"
+            )
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Options that have an effect in this layout."""
+        return tuple(name for name in OPTIONS if name in {*self.options, *EVERYWHERE})
+
+    def only_used(self, config: C) -> C:
+        """Give the config without what this layout does not use."""
+        return with_only(config, self.used)
+
+    def refuse_unused(self, config: SourceConfig) -> None:
+        """Raise ConfigError for an option that this layout does not use, or whose value it does not know."""
+        for name in given_options(config):
+            if name not in self.used:
+                raise ConfigError(f"{flag(name)} has no effect in the layout {self.name}; {used_by(name)}")
+        if self.images and config.images is not None:
+            self.choose_images(config)
+        if self.labels and config.labels is not None:
+            self.choose_labels(config)
+        refuse_unusable(config)
+
     def reader(self) -> FormatReader:
         """Import the reader."""
         module, function = self.home.split(":")
@@ -72,8 +112,18 @@ class Format:
         return reader
 
     def read(self, source: Path, config: SourceConfig, monitor: Monitor) -> Catalog:
-        """Give the catalog of a source, cut to `config.limit` scenes a split."""
-        return self.reader()(source, self, config, monitor).first(config.limit)
+        """Give the catalog of a source, cut to `config.limit` scenes a split.
+
+        Raises ConfigError for options that have no effect in this layout, or on labels like these.
+        """
+        self.refuse_unused(config)
+        catalog = self.reader()(source, self, config, monitor)
+        refuse_idle(config, (s.label for s in catalog.scenes), catalog.rules)
+        if config.names is not None:
+            from hectares.io.chips.cutting import named_bands  # brings rasterio, which a list of layouts can do without
+
+            catalog = replace(catalog, scenes=tuple(named_bands(s, config.names) for s in catalog.scenes))
+        return catalog.first(config.limit)
 
     def choose_legend(self, config: SourceConfig) -> Legend:
         """Give the legend asked for, else that of the layout. Raises ConfigError if there is none."""
@@ -87,7 +137,17 @@ class Format:
 
     def choose_images(self, config: SourceConfig) -> tuple[str, ...]:
         """Give the names of the images asked for, as the layout spells them; its first choice by default."""
-        return tuple(self._choice("images", name) for name in config.image_names) or tuple(self.images)[:1]
+        names = tuple(self._choice("images", name) for name in config.image_names) or tuple(self.images)[:1]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"--images {config.images} names the same images twice")
+        return names
+
+    def choose_image(self, config: SourceConfig) -> str:
+        """Give the one name of images asked for, where a scene has one file; the first choice by default."""
+        names = self.choose_images(config)
+        if len(names) > 1:
+            raise ConfigError(f"--images {config.images}: scenes of the layout {self.name} have one file; choose one")
+        return names[0]
 
     def choose_labels(self, config: SourceConfig) -> str:
         """Give the name of the labels asked for, as the layout spells it; its first choice by default."""
@@ -97,8 +157,13 @@ class Format:
         """Give how label rasters are coded: what is asked for, else what is usual in the layout."""
         return self.label_by if config.label_by == "auto" else config.label_by
 
-    def choose_rules(self, config: SourceConfig) -> LabelRules:
-        """Give the rules of the layout with what is asked for in their place."""
+    def choose_rules(self, config: SourceConfig, legend: Legend | None = None) -> LabelRules:
+        """Give the rules of the layout with what is asked for in their place.
+
+        Raises ConfigError if a class that is asked for is not in the legend, where one is given.
+        """
+        if legend is not None:
+            refuse_unknown_classes(config, legend)
         return replace(
             self.rules,
             nearest=config.nearest or self.rules.nearest,
@@ -142,6 +207,11 @@ def find_format(name: str) -> Format:
         raise ConfigError(f"format {name!r} is unknown; known: {', '.join(known_formats())}") from None
 
 
+def used_by(option: str) -> str:
+    """Say which layouts use an option, for messages."""
+    return f"it is used by: {', '.join(f.name for f in known_formats().values() if option in f.used)}"
+
+
 def _read_format(path: Path) -> Format:
     """Read a file of `known/`; its keys are the fields of `Format`, with `reader` for its home."""
     content: dict[str, Any] = read_yaml(path)
@@ -159,6 +229,7 @@ def _read_format(path: Path) -> Format:
         bands=_tuples(content.pop("bands", {})),
         splits=_tuples(content.pop("splits", {})),
         folders=tuple(content.pop("folders", ())),
+        options=tuple(content.pop("options", OPTIONS)),
         **content,
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hectares.config.source import SourceConfig
 from hectares.errors import CatalogError, ConfigError
+from hectares.formats.listing import list_folders
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, VectorLabel
 from hectares.monitor import Monitor, Problem
@@ -74,8 +75,9 @@ def read_spacenet(source: Path, layout: Format, config: SourceConfig, monitor: M
     _tell(source, lonely, config, monitor)
     if not scenes:
         raise CatalogError(f"{source}: {version.name} has no image with a label here; labels of test are not public")
-    rules = replace(layout.choose_rules(config), skip_bad=True)  # what is cut at an edge of an image becomes a line
-    return Catalog(tuple(scenes), layout.choose_legend(config), rules)
+    legend = layout.choose_legend(config)
+    rules = replace(layout.choose_rules(config, legend), skip_bad=True)  # cut at an edge, a shape may be a line
+    return Catalog(tuple(scenes), legend, rules)
 
 
 # --- Folders ----------------------------------------------------------------------------------------------
@@ -87,7 +89,7 @@ def _folder_names() -> set[str]:
 
 def _find(root: Path) -> tuple[_Version, list[Path]]:
     """Give the version, and the folders that hold folders of its images."""
-    folders = [root, *sorted(p for p in root.rglob("*") if p.is_dir())]
+    folders = list_folders(root)
     found = {
         v.name: [f for f in folders if any(_child(f, name) is not None for name in v.images) and _fits(f, v)]
         for v in _VERSIONS
@@ -200,4 +202,4 @@ def _tell(source: Path, lonely: Sequence[Path], config: SourceConfig, monitor: M
     what = f"{len(lonely)} file(s) have no partner of the same id: {shown}"
     if not config.allow_unmatched:
         raise CatalogError(f"{source}: {what}; complete the pairs, or leave them out with --allow-unmatched")
-    monitor.problem(Problem(str(source), what, "they are left out"))
+    monitor.problem(Problem(str(source), what, "they are left out", "incomplete"))

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hectares.config.source import SourceConfig
-from hectares.core.legend import MAX_CLASSES, LandClass, Legend, default_color
-from hectares.errors import CatalogError, LegendError
+from hectares.core.legend import MAX_CLASSES, LandClass, Legend, default_color, name_fault
+from hectares.errors import CatalogError, ConfigError, LegendError
 from hectares.formats.folders import LABEL_FOLDERS, SUFFIXES
+from hectares.formats.listing import list_files
+from hectares.formats.options import refuse_unknown_classes
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, LabelRules, VectorLabel, read_legend
 from hectares.io.rasters.raster import open_raster
@@ -38,8 +40,10 @@ def read_vectors(source: Path, layout: Format, config: SourceConfig, monitor: Mo
     """
     if not source.exists():
         raise CatalogError(f"{source}: there is no such folder")
+    if source.is_file() and config.images is not None:
+        raise ConfigError(f"--images chooses files of a folder; {source} is one image: drop the option")
     found = _Source(source if source.is_dir() else source.parent, config, monitor)
-    images = [(ImageFile(source, crs=config.crs),)] if source.is_file() else found.images()
+    images = [(ImageFile(source, crs=config.crs),)] if not source.is_dir() else found.images()
     aoi, aoi_layer = found.areas()
     template = VectorLabel(source, None, config.class_field, config.crs, aoi, aoi_layer)
     pairs = [(files, replace(template, path=path, layer=layer)) for files, (path, layer) in found.pair(images)]
@@ -136,7 +140,7 @@ class _Source:
                     f"{self.folder}: {what}; complete the pairs, leave them out with --allow-unmatched, "
                     "or name one vector file for all images with --labels FILE"
                 )
-            self.monitor.problem(Problem(str(self.folder), what, "they are left out"))
+            self.monitor.problem(Problem(str(self.folder), what, "they are left out", "incomplete"))
         return pairs
 
     def areas(self) -> tuple[Path | None, str | None]:
@@ -150,7 +154,7 @@ class _Source:
             shown = ", ".join(map(self._relative, named))
             raise CatalogError(f"{self.folder}: has {len(named)} files of areas: {shown}; choose one with --aoi FILE")
         what = "is taken for the areas that were labelled"
-        self.monitor.problem(Problem(str(named[0]), what, "outside of them pixels are unlabelled"))
+        self.monitor.problem(Problem(str(named[0]), what, "outside of them pixels are unlabelled", "note"))
         return named[0], None
 
     def scenes(
@@ -170,8 +174,7 @@ class _Source:
         return result
 
     def _files(self) -> list[Path]:
-        paths = sorted(p for p in self.folder.rglob("*") if p.is_file())
-        return [p for p in paths if not any(part.startswith(".") for part in p.relative_to(self.folder).parts)]
+        return list(list_files(self.folder))
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else str(path)
@@ -190,7 +193,7 @@ class _Source:
         """Find FILE or FILE:LAYER in the folder of the source, or where the command was called."""
         for place in (self.folder / text, Path(text)):
             path, layer = split_layer_name(place)
-            if path.is_file():
+            if path.exists():
                 return path, layer
         raise CatalogError(f"{text}: --{option} names a file that is neither here nor in {self.folder}")
 
@@ -206,6 +209,7 @@ def _meaning(labels: Sequence[VectorLabel], layout: Format, config: SourceConfig
     if rules.background is None and labels[0].aoi is not None and (given is None or BACKGROUND in given.names):
         rules = replace(rules, background=BACKGROUND)
     legend = given or _legend_of(files, rules, config)
+    refuse_unknown_classes(config, legend)
     if len(files) == 1:  # many files are told one by one, with their images
         label_shapes(files[0], skip_bad=rules.skip_bad).classes(files[0], legend, rules)
     return legend, rules
@@ -215,9 +219,12 @@ def _legend_of(files: Sequence[VectorLabel], rules: LabelRules, config: SourceCo
     if config.class_field is None:
         name = label_shapes(files[0], skip_bad=rules.skip_bad).layer.name if len(files) == 1 else _OBJECT
         values: list[Any] = [name]
+        if (fault := name_fault(name)) is not None:
+            raise LegendError(f"{files[0].path}: its layer is named {name!r}, which {fault}")
     else:
         found = {v for label in files for v in label_shapes(label, skip_bad=rules.skip_bad).values}
         values = _sorted(files[0], config.class_field, found - {None, "", rules.background})
+        _refuse_names(files, [v for v in values if isinstance(v, str)], rules)
     classes = _classes(values)
     if rules.background is not None:
         taken = {c.code for c in classes} | {c.source_code for c in classes}
@@ -239,6 +246,18 @@ def _sorted(label: VectorLabel, field: str, values: Iterable[Any]) -> list[Any]:
             "or group them with --legend FILE"
         )
     return sorted(values, key=lambda v: (isinstance(v, str), v))
+
+
+def _refuse_names(files: Sequence[VectorLabel], values: Iterable[str], rules: LabelRules) -> None:
+    """Raise LegendError naming the first file and feature with a value that cannot be the name of a class."""
+    faults = {value: fault for value in values if (fault := name_fault(value)) is not None}
+    for label in files if faults else ():
+        shapes = label_shapes(label, skip_bad=rules.skip_bad)
+        for feature, value in zip(shapes.layer.ids, shapes.column, strict=True):
+            if value in faults:
+                raise LegendError(
+                    f"{label.path}: attribute {label.field!r} of feature {feature} is {value!r}, which {faults[value]}"
+                )
 
 
 def _classes(values: Sequence[Any]) -> list[LandClass]:
@@ -271,7 +290,7 @@ def _splits(label: VectorLabel, areas: FileShapes, monitor: Monitor) -> dict[str
     if len(splits) > 1:
         what = f"areas of {', '.join(splits)} lie in one image"
         remedy = "chips at their edges show pixels of a neighboring area, unlabelled; labelled pixels are never shared"
-        monitor.problem(Problem(str(label.aoi), what, remedy))
+        monitor.problem(Problem(str(label.aoi), what, remedy, "note"))
     shapes = areas.layer.geometries
     owners = [str(v) for v in areas.column]
     shared = find_overlaps(shapes, owners, tolerance=1e-6)
@@ -280,5 +299,5 @@ def _splits(label: VectorLabel, areas: FileShapes, monitor: Monitor) -> dict[str
         size = area_m2(sum(o.area for o in shared), areas.geometries, areas.layer.crs) / _M2_PER_HA
         pair = f"{areas.layer.ids[first.first]} ({owners[first.first]}) and {areas.layer.ids[first.second]}"
         what = f"areas of two splits overlap on {size:.2g} ha: {pair} ({owners[first.second]})"
-        monitor.problem(Problem(str(label.aoi), what, "these pixels are unlabelled in both"))
+        monitor.problem(Problem(str(label.aoi), what, "these pixels are unlabelled in both", "note"))
     return splits

@@ -17,6 +17,29 @@ _NOT_A_PATH = re.compile(r"/vsi|<|[a-z0-9+]{2,}:/|[A-Z][A-Z0-9_]+:", re.ASCII)
 """What GDAL would take for something else than a file: a URL, a virtual file, inline XML, DRIVER:name."""
 
 
+def kind_of(mode: int) -> str:
+    """Say what stands in the place of a regular file, by its `st_mode`.
+
+    >>> kind_of(stat.S_IFIFO), kind_of(stat.S_IFDIR)
+    ('a named pipe, not a regular file', 'a folder')
+    """
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    tests = {"a named pipe": stat.S_ISFIFO, "a device": stat.S_ISCHR, "a block device": stat.S_ISBLK}
+    kind = next((name for name, test in tests.items() if test(mode)), "a socket")
+    return f"{kind}, not a regular file"
+
+
+def unreadable(error: OSError) -> str:
+    """Say that a file cannot be read, why, and the way out if permissions are all it lacks.
+
+    >>> unreadable(PermissionError(13, "Permission denied"))
+    'cannot be read (Permission denied); change its permissions, or choose another'
+    """
+    way_out = "; change its permissions, or choose another" if isinstance(error, PermissionError) else ""
+    return f"cannot be read ({error.strerror}){way_out}"
+
+
 def local_file(path: str | Path, *, expected: str = "an image file", refusal: type[InputError] = RasterError) -> Path:
     """Give the path of a regular local file, or raise RasterError (or another) saying what it is instead."""
     text = str(path)
@@ -28,10 +51,9 @@ def local_file(path: str | Path, *, expected: str = "an image file", refusal: ty
     except FileNotFoundError:
         raise refusal(f"{path}: there is no such file") from None
     except OSError as error:
-        raise refusal(f"{path}: cannot be read ({error.strerror})") from error
+        raise refusal(f"{path}: {unreadable(error)}") from error
     if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise refusal(f"{path}: is {kind}; expected {expected}")
+        raise refusal(f"{path}: is {kind_of(mode)}; expected {expected}")
     return path
 
 
@@ -41,7 +63,7 @@ def sniff(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as error:
-        raise RasterError(f"{path}: cannot be read ({error.strerror})") from error
+        raise RasterError(f"{path}: {unreadable(error)}") from error
     for magic, driver in _DRIVERS.items():
         if head.startswith(magic):
             return driver

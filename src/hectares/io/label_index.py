@@ -43,6 +43,8 @@ class LabelRecord:
     area_m2: tuple[float, ...] | None
     """Their areas; None where the size of a pixel is unknown."""
     problems: tuple[Problem, ...] = field(default=())
+    skips: bool = True
+    """False if nothing broken was skipped, so that it is complete as far as its source is."""
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> LabelRecord:
@@ -56,6 +58,7 @@ class LabelRecord:
             int(record["labelled"]),
             None if area is None else tuple(map(float, area)),
             tuple(Problem(**p) for p in record["problems"]),
+            bool(record.get("skips", True)),
         )
 
 

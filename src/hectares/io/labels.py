@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hectares.core.borders import erode_borders
 from hectares.core.grid import Grid
 from hectares.core.legend import IGNORE, Legend
+from hectares.core.scene import Chip
 from hectares.core.window import Window
 from hectares.errors import LegendError
 from hectares.io.catalog import CocoLabel, Label, LabelBy, LabelRules, RasterLabel, VectorLabel, WktLabel
@@ -25,6 +26,9 @@ from hectares.monitor import Problem
 
 PLANES_TAG = "HECTARES_PLANES"
 """Tag of a raster of planes that we wrote: with one class, its one band would be taken for codes."""
+
+
+_STRIP_PX = 512
 
 
 class LabelSource(Protocol):
@@ -207,7 +211,7 @@ class LabelFile:
         self.grid = self._raster.grid
 
     def _open(self, by: LabelBy) -> RasterFile:
-        raster = open_raster(self.path, expand_palette=False, scaled=False)
+        raster = self._door(use_nodata=True)
         facts = raster.facts
         count = len(facts.bands)
         self._void: float | None = None
@@ -217,7 +221,7 @@ class LabelFile:
             return raster
         if self._holds_planes:  # 255 in one plane says nothing of the others
             raster.close()
-            return open_raster(self.path, expand_palette=False, use_nodata=False, scaled=False)
+            return self._door(use_nodata=False)
         if by == "threshold":
             by = "color"
         if by == "auto":
@@ -236,10 +240,17 @@ class LabelFile:
         if by_bands and facts.nodata not in {c.color[0] for c in self.legend.classes if len(set(c.color)) == 1}:
             self._void = facts.nodata  # as a gray: pure red is no nodata in a file that calls 255 so
         use_nodata = not by_bands and (by == "color" or facts.nodata not in self.legend.source_codes)
+        if facts.nodata is not None and np.isinf(facts.nodata):
+            use_nodata = False  # infinity comes from a division by zero; nobody means it
         if by == "code" and use_nodata:
             return raster
         raster.close()
-        return open_raster(self.path, expand_palette=by == "color", use_nodata=use_nodata, scaled=False)
+        return self._door(expand_palette=by == "color", use_nodata=use_nodata)
+
+    def _door(self, *, expand_palette: bool = False, use_nodata: bool) -> RasterFile:
+        raster = open_raster(self.path, expand_palette=expand_palette, use_nodata=use_nodata, scaled=False)
+        raster.keep_all_values()
+        return raster
 
     @property
     def notes(self) -> tuple[Problem, ...]:
@@ -252,7 +263,7 @@ class LabelFile:
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Read class indices (h, w); 255 where ignored, nodata, or outside the raster."""
-        chip = self._raster.read(window)
+        chip = self._read(window)
         valid = chip.valid
         if self._void is not None:
             valid = valid & (chip.image[:3] != self._void).any(axis=0)
@@ -272,6 +283,30 @@ class LabelFile:
             raise LegendError(f"{self.path}, window at row {window.row}, col {window.col}: {error}") from None
         return indices
 
+    def _read(self, window: Window) -> Chip:
+        """Read values; NaN that the file does not declare, and infinity, say nothing about a pixel: refused."""
+        chip = self._raster.read(window)
+        if chip.image.dtype.kind != "f" or np.isfinite(chip.image).all():
+            return chip
+        height, width = self.grid.shape
+        count, first, kinds = 0, (0, 0), set[str]()
+        for row in range(0, height, _STRIP_PX):
+            strip = self._raster.read(Window(row, 0, min(_STRIP_PX, height - row), width)).image
+            bad = ~np.isfinite(strip).all(axis=0)
+            if bad.any():
+                top, col = np.argwhere(bad)[0].tolist()
+                first = first if count else (row + top, col)
+                count += int(bad.sum())
+                kinds |= {"NaN"} if np.isnan(strip).any() else set()
+                kinds |= {"infinity"} if np.isinf(strip).any() else set()
+        remedy = "write the code of a class there"
+        if kinds == {"NaN"}:
+            remedy += ", or declare NaN as nodata if nobody labelled them: gdal_translate -a_nodata nan FILE NEW"
+        raise LegendError(
+            f"{self.path}: {count:,} px are {' or '.join(sorted(kinds))}, first at row {first[0]}, col {first[1]}, "
+            f"where a class code is expected; {remedy}"
+        )
+
     def _from_colors(self, colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if self._threshold:
             pure = np.where(colors > 127, np.uint8(255), np.uint8(0))
@@ -284,7 +319,7 @@ class LabelFile:
     def read_planes(self, window: Window) -> NDArray[np.uint8]:
         """Read one plane a class (K, h, w), from a raster of planes or from one class a pixel."""
         if self._holds_planes:
-            chip = self._raster.read(window)
+            chip = self._read(window)
             wrong = ~np.isin(chip.image, (0, 1, IGNORE))
             if wrong.any():
                 raise LegendError(f"{self.path}: holds {chip.image[wrong][0]}; planes of classes hold 0, 1 and 255")

@@ -34,7 +34,7 @@ def read_shifts(path: Path) -> Shifts:
 
     Raises CatalogError naming the image and file kind of what is no shift.
     """
-    if not path.is_file():
+    if not path.exists():
         return {}
     content = read_json(path)
     if not isinstance(content, Mapping):

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from hectares.core.sampling import SPLITS
 from hectares.errors import CatalogError
 from hectares.io.catalog import Catalog
+from hectares.io.table import refuse_separators
 from hectares.io.text import read_text
 
 SPLIT_WORDS = {
@@ -48,9 +49,9 @@ def read_splits(path: Path, catalog: Catalog) -> Catalog:
 
 
 def _from_csv(path: Path) -> tuple[str, dict[str, str]]:
-    if not path.is_file():
-        raise CatalogError(f"{path}: there is no such split file")
-    reader = csv.DictReader(read_text(path).splitlines())
+    text = read_text(path)
+    refuse_separators(path, text)
+    reader = csv.DictReader(text.splitlines())
     columns = set(reader.fieldnames or ())
     key = "scene" if "scene" in columns else "group"
     if not {key, "split"} <= columns:

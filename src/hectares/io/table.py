@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hectares.errors import CatalogError
+from hectares.io.file_kind import local_file, unreadable
 
 _MAX_BYTES = 2**31
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r\n|\n|\r|\Z)')
 """A cell and what ends it. The `csv` module would do, but its limit on the length of cells is one for all threads."""
+_QUOTED = re.compile(r'"[^"]*"')
+_CONVERT = (
+    'python -c "import csv, sys; csv.field_size_limit(2**31 - 1); '
+    "csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter='{separator}'))\" < {name} > commas.csv"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +41,6 @@ class Table:
         missing = [n for n in names if n not in self.header]
         if not missing:
             return tuple(self.header.index(n) for n in names)
-        line = ",".join(self.header)
-        for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-            if separator in line:
-                raise CatalogError(f"{self.path}: is separated by {word}; save it with commas between the columns")
         found = ", ".join(map(repr, self.header))
         raise CatalogError(f"{self.path}: lacks the column {', '.join(missing)}; it has {found}")
 
@@ -46,10 +48,11 @@ class Table:
 def read_table(path: Path) -> Table:
     """Read a CSV file with a header. A cell may be as long as the file; nothing is guessed, "007" stays text.
 
-    Raises CatalogError naming row and column of a NUL, an unbalanced quote or a row of another length, or the
-    encoding if it is not UTF-8.
+    Raises CatalogError naming row and column of a NUL, an unbalanced quote or a row of another length, the
+    encoding if it is not UTF-8, or the separator if it is no comma.
     """
     text = _decode(path, _bytes(path))
+    refuse_separators(path, text)
     header: tuple[str, ...] | None = None
     rows: list[Row] = []
     number, position = 0, 0
@@ -71,16 +74,29 @@ def read_table(path: Path) -> Table:
     return Table(path, header, tuple(rows))
 
 
+def refuse_separators(path: Path, text: str) -> None:
+    """Raise CatalogError if the header of a table is separated by something else than commas."""
+    header = _QUOTED.sub("", text.lstrip().partition("\n")[0])
+    if "," in header:
+        return
+    for separator, shown in ((";", "';'"), ("\t", "tabs"), ("|", "'|'")):
+        if separator in header:
+            command = _CONVERT.format(separator=separator.replace("\t", r"\t"), name=path.name)
+            raise CatalogError(
+                f"{path}: its fields are separated by {shown} where ',' is expected; "
+                f"save it with commas, in a spreadsheet or by: {command}"
+            )
+
+
 def _bytes(path: Path) -> bytes:
+    local_file(path, expected="a table (CSV)", refusal=CatalogError)
     try:
         size = path.stat().st_size
         if size > _MAX_BYTES:
             raise CatalogError(f"{path}: is {size / 2**20:.0f} MiB, more than {_MAX_BYTES / 2**20:.0f} of a table")
         return path.read_bytes()
-    except FileNotFoundError:
-        raise CatalogError(f"{path}: there is no such file") from None
     except OSError as error:
-        raise CatalogError(f"{path}: cannot be read ({error.strerror})") from error
+        raise CatalogError(f"{path}: {unreadable(error)}") from error
 
 
 def _decode(path: Path, content: bytes) -> str:

@@ -43,10 +43,12 @@ _StrictLoader.add_implicit_resolver(
 
 def read_yaml(path: Path) -> Any:  # YAML is what it is
     """Read a YAML file. Raises InputError naming the line."""
+    return parse_yaml(read_text(path, limit=_MAX_BYTES), path)
+
+
+def parse_yaml(text: str, path: Path) -> Any:  # YAML is what it is
+    """Read YAML that stands in a file. Raises InputError naming the line."""
     try:
-        text = read_text(path, limit=_MAX_BYTES)
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a safe loader
-    except InputError:
-        raise
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:  # an impossible key, date or number
         raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from error

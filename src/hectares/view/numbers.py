@@ -37,6 +37,20 @@ def number(value: float | None, decimals: int = 0) -> str:
     return f"{rounded or 0:,.{decimals}f}"
 
 
+def hectares(value: float | None) -> str:
+    """Write an area in hectares: two decimals, and three digits of what is smaller than one.
+
+    >>> hectares(1234.567), hectares(0.0096), hectares(0.99996), hectares(0.0), hectares(-0.00123), hectares(None)
+    ('1,234.57', '0.00960', '1.00', '0.00', '-0.00123', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return NONE
+    rounded = float(f"{value:.2e}")
+    if rounded == 0 or abs(rounded) >= 1:
+        return number(value, 2)
+    return number(value, 2 - math.floor(math.log10(abs(rounded))))
+
+
 def percent(share: float | None, decimals: int = 1) -> str:
     r"""Write a share of 0 to 1 in per cent; what is not nothing is not written as nothing.
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numcodecs import Blosc
+from numpy.typing import NDArray
 
 from hectares.core.scene import LabelledChip
 
@@ -54,15 +55,23 @@ def unpack(frames: tuple[memoryview, memoryview, memoryview], shape: ChipShape) 
         image = np.frombuffer(image_frame, shape.dtype).reshape(shape.image)
     else:
         image = np.empty(shape.image, shape.dtype)
-        _IMAGE.decode(image_frame, image)
+        _decode(image_frame, image)
     if len(valid_frame) == 0:
         valid = np.ones(shape.square, np.bool_)
     else:
         bits = np.unpackbits(np.frombuffer(valid_frame, np.uint8), count=shape.square[0] * shape.square[1])
         valid = bits.reshape(shape.square).view(np.bool_)
     label = np.empty(shape.label, np.uint8)
-    _LABEL.decode(label_frame, label)
+    _decode(label_frame, label)
     return LabelledChip(image, valid, label)
+
+
+def _decode(frame: memoryview, out: NDArray[Any]) -> None:
+    """Fill `out` from a frame of Blosc, whose header must promise just that: less would leave old memory in it."""
+    whole, packed = int.from_bytes(frame[4:8], "little"), int.from_bytes(frame[12:16], "little")
+    if whole != out.nbytes or packed != len(frame):
+        raise ValueError(f"its frame of {len(frame)} bytes holds {whole} of {out.nbytes}")
+    _LABEL.decode(frame, out)
 
 
 def hash_chip(chip: LabelledChip) -> str:

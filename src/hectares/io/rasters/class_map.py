@@ -225,12 +225,53 @@ def open_class_map(path: str | Path, *, legend: Legend | None = None) -> ClassMa
         raise LegendError(
             f"{path}: has {len(facts.bands)} band(s) of {facts.dtype}; expected a class map, one band of whole numbers"
         )
-    provenance = json.loads(facts.tags.get(PROVENANCE_TAG, "{}"))
-    if legend is None and LEGEND_TAG in facts.tags:
-        legend = Legend.from_json(json.loads(facts.tags[LEGEND_TAG]))
-    if legend is None:
-        legend = _legend_from_codes(raster)
+    try:
+        provenance = _provenance_of(raster)
+        if legend is None and LEGEND_TAG in facts.tags:
+            legend = _legend_of(raster)
+        if legend is None:
+            legend = _legend_from_codes(raster)
+    except BaseException:
+        raster.close()
+        raise
     return ClassMap(raster, legend, provenance)
+
+
+def _provenance_of(raster: RasterFile) -> dict[str, Any]:
+    """Read how a map was made; {} where it does not say. What is not as we write it is refused."""
+    provenance = _tag_of(raster, PROVENANCE_TAG) if PROVENANCE_TAG in raster.facts.tags else {}
+    windows, inputs = provenance.get("trained_on", []), provenance.get("inputs", {})
+    numbers = isinstance(windows, list) and all(
+        isinstance(w, list) and len(w) == 4 and all(type(n) is int for n in w) and min(w[2:]) >= 0 for w in windows
+    )
+    if not numbers or not isinstance(inputs, dict):
+        key = "inputs" if numbers else "trained_on"
+        raise ArtefactError(_odd_tag(raster, PROVENANCE_TAG, f"{key} is {str(provenance[key])[:60]}"))
+    return provenance
+
+
+def _legend_of(raster: RasterFile) -> Legend:
+    content = _tag_of(raster, LEGEND_TAG)
+    try:
+        return Legend.from_json(content)
+    except (LegendError, KeyError, TypeError, ValueError, AttributeError) as error:
+        why = str(error) if isinstance(error, LegendError) else f"lacks or garbles {error}"
+        raise LegendError(_odd_tag(raster, LEGEND_TAG, why)) from error
+
+
+def _tag_of(raster: RasterFile, tag: str) -> dict[str, Any]:
+    text = raster.facts.tags[tag]
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ArtefactError(_odd_tag(raster, tag, f"begins {text[:40]!r} and is no JSON")) from error
+    if not isinstance(content, dict):
+        raise ArtefactError(_odd_tag(raster, tag, f"is {text[:40]!r}, expected an object"))
+    return content
+
+
+def _odd_tag(raster: RasterFile, tag: str, why: str) -> str:
+    return f"{raster.path}: the tag {tag} is not as hectares writes it ({why}); remove it: gdal_edit.py -unsetmd FILE"
 
 
 def _legend_from_codes(raster: RasterFile) -> Legend:

@@ -93,7 +93,7 @@ class RasterFile:
     Reading is thread-safe: every thread has its own handle. It never resamples. A pixel is valid where
 
     - the mask band and the alpha band say so,
-    - every band is finite,
+    - every band is finite, unless `keep_all_values` was called,
     - no band holds the nodata value; but nodata 0 of unsigned bands, where 0 is also an ordinary dark value,
       must stand in every band.
     """
@@ -112,6 +112,7 @@ class RasterFile:
         self.path = path
         self._driver = driver
         self._use_nodata = use_nodata
+        self._finite_only = True
         self._tolerate_damage = tolerate_damage
         self._local = threading.local()
         self._handles: list[rasterio.DatasetReader] = []
@@ -142,6 +143,10 @@ class RasterFile:
             )
         self.facts = replace(self.facts, bands=tuple(names))
         self.bands = self.facts.bands
+
+    def keep_all_values(self) -> None:
+        """Read infinity, and NaN that is not the nodata of the file, as values: labels tell damaged from missing."""
+        self._finite_only = False
 
     def select(self, bands: str | Sequence[str]) -> None:
         """Choose bands by 1-based number or name; later reads give only these, in this order."""
@@ -261,9 +266,11 @@ class RasterFile:
             valid &= dataset.read(self._alpha, window=area) != 0
         if self.facts.has_mask:
             valid &= dataset.read_masks(1, window=area) != 0
-        if raw.dtype.kind == "f":
-            valid &= np.isfinite(raw).all(axis=0)
         nodata = self.facts.nodata
+        if raw.dtype.kind == "f" and self._finite_only:
+            valid &= np.isfinite(raw).all(axis=0)
+        elif raw.dtype.kind == "f" and self._use_nodata and nodata is not None and np.isnan(nodata):
+            valid &= ~np.isnan(raw).any(axis=0)
         if nodata is not None and self._use_nodata and not np.isnan(nodata):
             empty = raw == nodata
             if raw.dtype.kind == "u" and nodata == 0:

@@ -120,11 +120,11 @@ class CocoFile:
         if content.first_shapeless is not None:
             first = f"annotations[{content.first_shapeless}]"
             what = f"{len(content.shapeless)} annotation(s) have no shape, a box at most, the first is {first}"
-            notes.append(Problem(str(self.path), what, "they are left out"))
+            notes.append(Problem(str(self.path), what, "they are left out", "incomplete"))
         if content.wrong_boxes:
             count, first = len(content.wrong_boxes), f"annotations[{content.wrong_boxes[0]}]"
             what = f"{count} of {len(self)} boxes (bbox) differ from their polygons by over 1 px, the first in {first}"
-            notes.append(Problem(str(self.path), what, "boxes are taken from the polygons"))
+            notes.append(Problem(str(self.path), what, "boxes are taken from the polygons", "note"))
         return tuple(notes)
 
     def notes_on(self, image: int) -> tuple[Problem, ...]:
@@ -137,7 +137,8 @@ class CocoFile:
             notes.append(Problem(where, f"{len(broken)} annotation(s) are broken: {listed}", "they are left out"))
         boxes = self._shapeless_by_image.get(position, 0)
         if boxes:
-            notes.append(Problem(where, f"{boxes} annotation(s) have no shape, a box at most", "they are left out"))
+            what = f"{boxes} annotation(s) have no shape, a box at most"
+            notes.append(Problem(where, what, "they are left out", "incomplete"))
         return tuple(notes)
 
     def faults_of(self, image: int) -> tuple[Fault, ...]:

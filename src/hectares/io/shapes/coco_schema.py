@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hectares.core.legend import name_fault
 from hectares.io.shapes.rings import Rings, ring_boxes, ring_faults
 from hectares.io.shapes.rle import rle_fault
 
@@ -209,6 +210,8 @@ def _category(entry: Any) -> CocoCategory:
     name = entry["name"]
     if not isinstance(name, str) or not name.strip():
         raise _FaultError(".name", f"is {name!r}; expected the name of a class")
+    if (fault := name_fault(name.strip())) is not None:
+        raise _FaultError(".name", f"is {_short(name)}, which {fault}")
     return CocoCategory(_whole(entry, "id"), name.strip())
 
 

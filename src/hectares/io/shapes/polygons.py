@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hectares.core.grid import linear_unit_m, parse_crs
 from hectares.errors import VectorError
 from hectares.io.shapes.burning import mend
-from hectares.monitor import Problem
+from hectares.monitor import Problem, Severity
 
 Geometries = NDArray[np.object_]
 _SHOWN = 5
@@ -44,8 +44,8 @@ class _Cleaner:
         self.notes: list[Problem] = []
         self.geometries = geometries
         self.kept = np.arange(len(geometries))
-        self.drop(absent | shapely.is_empty(geometries), "no geometry")
-        self.drop(shapely.is_missing(self.geometries), _NO_NUMBERS)
+        self.drop(absent | shapely.is_empty(geometries), "no geometry", severity="incomplete")
+        self.drop(shapely.is_missing(self.geometries), _NO_NUMBERS, severity="incomplete")
 
     def count(self, which: NDArray[np.bool_]) -> str:
         """Give `2 features (4, 9)`."""
@@ -53,10 +53,12 @@ class _Cleaner:
         more = "" if len(ids) <= _SHOWN else " ..."
         return f"{len(ids)} feature{'s' * (len(ids) != 1)} ({', '.join(map(str, ids[:_SHOWN]))}{more})"
 
-    def drop(self, which: NDArray[np.bool_], has: str, remedy: str = "left out") -> None:
+    def drop(
+        self, which: NDArray[np.bool_], has: str, remedy: str = "left out", *, severity: Severity = "warning"
+    ) -> None:
         """Leave geometries out, with a note."""
         if which.any():
-            self.notes.append(Problem(self.where, f"{self.count(which)} with {has}", remedy))
+            self.notes.append(Problem(self.where, f"{self.count(which)} with {has}", remedy, severity))
             self.kept, self.geometries = self.kept[~which], self.geometries[~which]
 
 
@@ -91,7 +93,7 @@ def clean(
     coordinates, owner = shapely.get_coordinates(cleaner.geometries, return_index=True)
     wrong = np.zeros(len(cleaner.geometries), np.bool_)
     wrong[owner[~np.isfinite(coordinates).all(axis=1)]] = True
-    cleaner.drop(wrong, _NO_NUMBERS)
+    cleaner.drop(wrong, _NO_NUMBERS, severity="incomplete")
     if polygons:
         _only_polygons(cleaner, skip_bad=skip_bad)
     _repair(cleaner, crs)

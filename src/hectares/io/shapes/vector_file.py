@@ -22,7 +22,7 @@ import pyogrio.util
 from numpy.typing import NDArray
 
 from hectares.errors import VectorError
-from hectares.io.file_kind import impostor, local_file
+from hectares.io.file_kind import impostor, local_file, unreadable
 from hectares.io.shapes.raw_layer import RawLayer
 from hectares.monitor import Problem
 
@@ -57,7 +57,7 @@ def sniff_vector(path: Path) -> VectorKind:
         with path.open("rb") as file:
             head = file.read(1024)
     except OSError as error:
-        raise VectorError(f"{path}: cannot be read ({error.strerror})") from error
+        raise VectorError(f"{path}: {unreadable(error)}") from error
     if head.startswith(b"SQLite format 3\x00"):
         return _geopackage(path, head)
     if head.startswith(b"fgb") and head[4:7] == b"fgb":
@@ -133,6 +133,8 @@ def read_vector(path: Path, *, layer: str | None = None, columns: Sequence[str] 
     Raises VectorError if it is no vector file, damaged, or has several layers and none is named.
     """
     kind = sniff_vector(path)
+    if any("\udc80" <= letter <= "\udcff" for letter in str(path.resolve())):
+        raise VectorError(f"{path}: the name of the file or of its folder is not UTF-8; rename it")
     if kind == "Parquet":
         from hectares.io.shapes.geoparquet import read_geoparquet
 
@@ -148,6 +150,10 @@ def read_vector(path: Path, *, layer: str | None = None, columns: Sequence[str] 
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
         raise VectorError(f"{path}: cannot be read as a vector file ({error})") from error
     except (sqlite3.DatabaseError, OSError) as error:
+        if "Could not decode" in str(error):
+            raise VectorError(
+                f"{path}: holds a layer whose name is not UTF-8; rename it, or save it as UTF-8"
+            ) from error
         raise VectorError(f"{path}: is damaged ({error}); copy or download it again") from error
     told = {str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)}
     notes = tuple(Problem(str(path), text, "it is read all the same") for text in sorted(told))

@@ -34,7 +34,7 @@ _NUMBERS = frozenset(map(str, CLASS_TYPES))
 _HEAD = re.compile(r"\s*(?:SRID=\d+;)?\s*([A-Za-z]+)\s*(ZM|Z|M)?\s*(EMPTY\s*\Z|\()", re.IGNORECASE)
 _SRID = re.compile(r"\s*SRID=\d+;", re.IGNORECASE)
 _FEW = 0.01
-"""A class that burns less than this share of its polygons probably lies elsewhere."""
+"""A class of which less than this share of polygons reach into the image probably lies elsewhere."""
 _AREA_TOLERANCE = 0.05
 _DECIMALS = 12
 """Of written degrees: 4e-7 pixels of the data set."""
@@ -265,12 +265,12 @@ class WktShapes:
                 listed = ", ".join(f"{y.name} {n}" for y, n in zip(self.layers, counts, strict=True) if n)
                 notes.append(Problem(where, f"{sum(counts)} polygon(s) {what} ({listed})", remedy))
         for layer, burned in zip(self.layers, self._burned, strict=True):
-            notes += self._elsewhere(where, layer, burned)
+            notes += self._elsewhere(where, layer)
             notes += self._other_area(where, layer, burned)
         return tuple(notes)
 
-    def _elsewhere(self, where: str, layer: _Layer, burned: Burned) -> list[Problem]:
-        total, hits = len(layer.polygons), int(burned.hit.sum())
+    def _elsewhere(self, where: str, layer: _Layer) -> list[Problem]:
+        total, hits = len(layer.polygons), int((~outside(layer.polygons, self.shape)).sum())
         if not total or hits >= _FEW * total:
             return []
         west, south, east, north = shapely.total_bounds(to_degrees(layer.polygons, self.shape, self.label.extent))
