@@ -23,8 +23,8 @@ from hectares.core.legend import Legend
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, RasterLabel
 from hectares.io.chips.store import ChipStore
 from hectares.io.rasters.scene_file import write_scene
-from hectares.model.augment import RECIPES, STEPS, find_augmentation
-from hectares.model.dataset import ChipDataset, ChipSource
+from hectares.model.augmentation.augment import RECIPES, STEPS, find_augmentation
+from hectares.model.training.dataset import ChipDataset, ChipSource
 from hectares.prepare import prepare_catalog
 
 CHIP = 256

@@ -43,8 +43,8 @@ def make_segmenter(folder: Path) -> None:
     from hectares.core.spec import SegmenterSpec
     from hectares.io.artefact import stamp
     from hectares.io.segmenter import save_segmenter
+    from hectares.model.networks.zoo import build_network
     from hectares.model.segmenter import weights_of
-    from hectares.model.zoo import build_network
 
     torch.manual_seed(0)
     network = build_network("unet-elu", {"width": 2}, bands=3, classes=4)

@@ -32,8 +32,8 @@ from hectares.runtime.protocol import Runtime, open_runtime
 def make_segmenter(folder: Path, width: int) -> None:
     import torch
 
+    from hectares.model.networks.zoo import build_network
     from hectares.model.segmenter import weights_of
-    from hectares.model.zoo import build_network
 
     torch.manual_seed(0)
     network = build_network("unet-elu", {"width": width}, bands=3, classes=6)

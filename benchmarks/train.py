@@ -25,8 +25,8 @@ from hectares.io.chips.selection import Selection
 from hectares.io.chips.store import open_chips
 from hectares.io.rasters.class_map import write_class_map
 from hectares.io.rasters.scene_file import write_scene
-from hectares.model.losses import find_loss
-from hectares.model.zoo import build_network, network_options
+from hectares.model.loss.losses import find_loss
+from hectares.model.networks.zoo import build_network, network_options
 from hectares.monitor import QuietMonitor
 from hectares.prepare import prepare_chips
 from hectares.runtime.allocator import keep_freed_memory

@@ -16,8 +16,8 @@ def save_random_segmenter(folder: Path, legend: Legend, **changes: Any) -> Store
     """Save a U-Net of two channels on the bands red and nir, with reproducible weights."""
     import torch
 
+    from hectares.model.networks.zoo import build_network
     from hectares.model.segmenter import weights_of
-    from hectares.model.zoo import build_network
 
     fields = {"network": "unet-elu", "options": {"width": 2}, "gsd_m": 10.0, "tile_px": 32} | changes
     stats = BandStats(("red", "nir"), (100.0, 50.0), (40.0, 20.0), (0.0, 0.0), (200.0, 100.0))

@@ -29,8 +29,8 @@ CONFIG = PredictConfig(tile_px=64, overlap_px=16, device="cpu")
 
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory):
+    from hectares.model.networks.zoo import build_network
     from hectares.model.segmenter import weights_of
-    from hectares.model.zoo import build_network
 
     folder = tmp_path_factory.mktemp("model") / "segmenter"
     folder.mkdir()

@@ -43,22 +43,22 @@ from hectares.monitor import QUIET, Monitor, Problem
 try:
     import torch
 
-    from hectares.model.fit import device_rank, fit, quiet_libraries
+    from hectares.model.training.fit import device_rank, fit, quiet_libraries
 except ImportError as error:
     raise MissingExtraError("training needs torch and lightning: pip install 'hectares[train]'") from error
 
-from hectares.model.augment import find_augmentation
-from hectares.model.batch_size import USUAL, largest_batch
-from hectares.model.beginning import Beginning, begin, check_words
-from hectares.model.callbacks import HISTORY_COLUMNS, Row, best_row
-from hectares.model.dataset import ChipDataset, ChipSource, EpochSampler
+from hectares.model.augmentation.augment import find_augmentation
 from hectares.model.device import resolve_device, resolve_precision
-from hectares.model.loader import ChipLoader
-from hectares.model.losses import find_loss
-from hectares.model.module import SegmentationModule
+from hectares.model.loss.losses import find_loss
+from hectares.model.loss.weighting import find_weighting
 from hectares.model.segmenter import weights_of
-from hectares.model.tracking import forward_rows, open_loggers
-from hectares.model.weighting import find_weighting
+from hectares.model.training.batch_size import USUAL, largest_batch
+from hectares.model.training.beginning import Beginning, begin, check_words
+from hectares.model.training.callbacks import HISTORY_COLUMNS, Row, best_row
+from hectares.model.training.dataset import ChipDataset, ChipSource, EpochSampler
+from hectares.model.training.loader import ChipLoader
+from hectares.model.training.module import SegmentationModule
+from hectares.model.training.tracking import forward_rows, open_loggers
 from hectares.runtime.finishing import MAX_IMAGES, finish_segmenter
 from hectares.runtime.protocol import open_runtime
 from hectares.runtime.scoring import ChipFeed, Scorer, measure_calibration

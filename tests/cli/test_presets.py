@@ -33,11 +33,11 @@ def test_a_preset_has_only_options_that_its_commands_know(name, command, capsys)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_preset_names_a_network_a_loss_and_an_augmentation_that_exist(name):
-    augment = pytest.importorskip("hectares.model.augment")
-    from hectares.model.losses import find_loss
-    from hectares.model.options import read_options
-    from hectares.model.weighting import find_weighting
-    from hectares.model.zoo import network_options
+    augment = pytest.importorskip("hectares.model.augmentation.augment")
+    from hectares.model.loss.losses import find_loss
+    from hectares.model.loss.weighting import find_weighting
+    from hectares.model.networks.options import read_options
+    from hectares.model.networks.zoo import network_options
 
     content = yaml.safe_load(find_preset(name).read_text())
     train, multilabel = content["train"], content.get("prepare", {}).get("multilabel", False)

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from hectares.errors import ArtefactError
+from hectares.model.networks.zoo import AnySize, build_network
 from hectares.model.onnx_graph import to_onnx
-from hectares.model.zoo import AnySize, build_network
 from hectares.runtime.onnx import Fit, open_session, run_session
 
 SMALL = [

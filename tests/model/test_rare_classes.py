@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hectares.core.balance import Balance, class_weights, repeat_factors
-from hectares.model.dataset import EpochSampler
-from hectares.model.losses import find_loss
+from hectares.model.loss.losses import find_loss
+from hectares.model.training.dataset import EpochSampler
 
 
 def _chips() -> tuple[torch.Tensor, torch.Tensor, NDArray[np.int64]]:

@@ -7,8 +7,8 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import nn
 
+from hectares.model.networks.zoo import build_network
 from hectares.model.receptive_field import effective_radius
-from hectares.model.zoo import build_network
 
 
 def _conv(size: int, *, dilation: int = 1) -> nn.Conv2d:

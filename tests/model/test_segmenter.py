@@ -14,8 +14,8 @@ from hectares.core.spec import SegmenterSpec
 from hectares.errors import ArtefactError
 from hectares.io.artefact import stamp
 from hectares.io.segmenter import find_segmenter, save_segmenter
+from hectares.model.networks.zoo import build_network
 from hectares.model.segmenter import Segmenter, fill, weights_of
-from hectares.model.zoo import build_network
 
 
 def _segmenter(legend: Legend) -> Segmenter:

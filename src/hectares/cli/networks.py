@@ -13,8 +13,8 @@ from hectares.cli.running import Outcome, run_verb
 from hectares.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
-    from hectares.model.anatomy import Anatomy
-    from hectares.model.zoo import Network
+    from hectares.model.networks.anatomy import Anatomy
+    from hectares.model.networks.zoo import Network
     from hectares.view.sheet import Sheet
 
 
@@ -57,7 +57,7 @@ def networks(
 
     def work(_: ConsoleMonitor) -> Outcome:
         try:
-            from hectares.model import zoo
+            from hectares.model.networks import zoo
         except ImportError as error:
             raise MissingExtraError("networks need an extra: pip install 'hectares[train]'") from error
         if name is None:
@@ -70,7 +70,7 @@ def networks(
         network = zoo.build_network(name, options, bands=bands, classes=classes)
         trainable, frozen = zoo.count_parameters(network)
         from hectares.io.outputs import staged_file
-        from hectares.model.anatomy import examine
+        from hectares.model.networks.anatomy import examine
 
         anatomy = examine(network, bands=bands, size_px=size_px)
         record: dict[str, Any] = {

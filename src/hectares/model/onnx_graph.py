@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from hectares.errors import ArtefactError
-from hectares.model.zoo import AnySize
+from hectares.model.networks.zoo import AnySize
 
 OPSET = 18
 IMAGE, LOGITS = "image", "logits"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hectares.core.spec import SegmenterSpec
 from hectares.errors import ArtefactError
-from hectares.model.zoo import AnySize, build_network
+from hectares.model.networks.zoo import AnySize, build_network
 
 Weights = Mapping[str, NDArray[np.generic]]
 

@@ -1,0 +1,1 @@
+"""Losses on logits, and weights of pixels in them."""

@@ -1,0 +1,1 @@
+"""From chips to the weights of the best epoch."""
