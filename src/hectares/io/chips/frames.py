@@ -15,11 +15,6 @@ from hectares.core.scene import LabelledChip
 Packing = Literal["compact", "raw", "scenes"]
 
 
-_IMAGE = Blosc("zstd", clevel=1, shuffle=Blosc.BITSHUFFLE)
-_LABEL = Blosc("zstd", clevel=1, shuffle=Blosc.NOSHUFFLE)
-"""Measured on real scenes (docs/decisions/013): bits pack best in images of more than 8 bits, bytes in labels."""
-
-
 @dataclass(frozen=True, slots=True)
 class ChipShape:
     """What the frames of a store hold."""
@@ -42,9 +37,9 @@ def pack(chip: LabelledChip, shape: ChipShape) -> tuple[bytes, bytes, bytes]:
     image = np.ascontiguousarray(chip.image, shape.dtype)
     valid = b"" if chip.valid.all() else np.packbits(chip.valid).tobytes()
     return (
-        image.tobytes() if shape.packing == "raw" else bytes(_IMAGE.encode(image)),
+        image.tobytes() if shape.packing == "raw" else _encode(image, Blosc.BITSHUFFLE),
         valid,
-        bytes(_LABEL.encode(np.ascontiguousarray(chip.label, np.uint8))),
+        _encode(np.ascontiguousarray(chip.label, np.uint8), Blosc.NOSHUFFLE),
     )
 
 
@@ -66,12 +61,20 @@ def unpack(frames: tuple[memoryview, memoryview, memoryview], shape: ChipShape) 
     return LabelledChip(image, valid, label)
 
 
+def _encode(array: NDArray[Any], shuffle: int) -> bytes:
+    """Pack an array into a frame of one block: the blocks of a frame of several stand in the order they were ready.
+
+    Bits pack best in images of more than 8 bits, bytes in labels: measured on real scenes, see docs/decisions/013.
+    """
+    return bytes(Blosc("zstd", clevel=1, shuffle=shuffle, blocksize=array.nbytes).encode(array))
+
+
 def _decode(frame: memoryview, out: NDArray[Any]) -> None:
     """Fill `out` from a frame of Blosc, whose header must promise just that: less would leave old memory in it."""
     whole, packed = int.from_bytes(frame[4:8], "little"), int.from_bytes(frame[12:16], "little")
     if whole != out.nbytes or packed != len(frame):
         raise ValueError(f"its frame of {len(frame)} bytes holds {whole} of {out.nbytes}")
-    _LABEL.decode(frame, out)
+    Blosc().decode(frame, out)
 
 
 def hash_chip(chip: LabelledChip) -> str:
