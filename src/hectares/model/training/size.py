@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from hectares.core.spec import SegmenterSpec
-from hectares.model.training.freezing import Freezing
 from hectares.model.networks.zoo import build_network, count_parameters
+from hectares.model.training.freezing import Freezing
 
 
 def segmenter_parameters(
