@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,25 @@ import numpy as np
 from hectares.view.numbers import count, difference, percent, score
 from hectares.view.tables import Content, Fact
 
-_LOSSES = {"ce": "cross-entropy", "dice": "Dice", "focal": "focal", "bce": "binary cross-entropy", "jaccard": "Jaccard"}
-_OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "stochastic gradient descent"}
+_LOSSES = {
+    "ce": "cross-entropy",
+    "bce": "binary cross-entropy",
+    "dice": "Dice",
+    "log-dice": "log-Dice",
+    "jaccard": "Jaccard",
+    "log-jaccard": "log-Jaccard",
+    "focal": "focal",
+    "tversky": "Tversky",
+    "lovasz": "Lovász",
+}
+_TERM = re.compile(r"(?:(?P<weight>[\d.]+)\*)?(?P<name>[a-z-]+)")
+_OPTIMIZERS = {
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "adamax": "Adamax",
+    "nadam": "NAdam",
+    "sgd": "stochastic gradient descent",
+}
 _STARTS = {"none": "from random weights", "imagenet": "from weights learned on ImageNet"}
 _BIAS = 0.1
 """Share by which a class may be over- or underpredicted before the page warns of its area."""
@@ -43,7 +61,7 @@ def _training_sentences(segmenter: Content) -> Iterator[str]:
             f"It learned from {count(chips, 'chip')} of {spec['tile_px']} × {spec['tile_px']} px{gsd}, cut from "
             f"{count(scenes, 'labelled image')}; some of them served only to choose the best epoch."
         )
-    loss = " plus ".join(_LOSSES.get(part, part) for part in str(config.get("loss", "")).split("+"))
+    loss = _loss_in_words(str(config.get("loss", "auto")), overlapping=bool(spec.get("multilabel")))
     weights, optimizer = str(config.get("weights", "none")), str(config.get("optimizer"))
     start = _STARTS.get(weights, f"from the weights in {weights}")
     yield (
@@ -51,10 +69,30 @@ def _training_sentences(segmenter: Content) -> Iterator[str]:
         f"{config.get('batch')}, lowering the {loss} loss with {_OPTIMIZERS.get(optimizer, optimizer)}."
     )
     best = segmenter["best"]
+    by_miou = config.get("choose_by") == "miou"
+    why = "highest mean IoU on the validation chips" if by_miou else "lowest validation loss"
     yield (
-        f"Epoch {best['epoch']:.0f} was kept, the one with the lowest validation loss ({_brief(best['val_loss'])}); "
-        f"its mean IoU on the validation chips was {score(best['val_miou'])}."
+        f"Epoch {best['epoch']:.0f} was kept, the one with the {why}: its loss there was {_brief(best['val_loss'])}, "
+        f"and its mean IoU {score(best['val_miou'])}."
     )
+
+
+def _loss_in_words(text: str, *, overlapping: bool) -> str:
+    """Give a loss as people say it.
+
+    >>> _loss_in_words("bce+0.5*log-jaccard", overlapping=True)
+    'binary cross-entropy plus 0.5 × log-Jaccard'
+    """
+    if text == "auto":
+        text = "bce" if overlapping else "ce+dice"
+    words = []
+    for term in text.split("+"):
+        found = _TERM.match(term.strip())
+        if found is None:
+            return text
+        name = _LOSSES.get(found["name"], found["name"])
+        words.append(f"{found['weight']} × {name}" if found["weight"] else name)
+    return " plus ".join(words)
 
 
 def mapping_story(name: str, provenance: Content) -> tuple[str, ...]:
