@@ -41,3 +41,10 @@ def test_no_more_than_the_limit_are_taken(limit: int):
 
 def test_unlabelled_chips_are_a_choice_like_others():
     assert choose_examples(np.zeros((4, 2), np.int64), 2) == [1, 3]
+
+
+def test_slivers_are_left_out_where_there_are_enough_full_chips():
+    counts = np.tile([100, 0], (9, 1))
+    counts[[1, 4, 6]] = [3, 0]
+    assert not {1, 4, 6} & set(choose_examples(counts, 4))
+    assert len(choose_examples(counts, 8)) == 8

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 _SHOWS = 0.25
 """A chip shows a class if it has this share of the pixels of the chip that has most of it."""
+_FULL = 0.5
+"""A chip is full if it has this share of the labelled pixels that are usual."""
 
 
 def choose_examples(class_counts: NDArray[Any] | Sequence[Sequence[int]], limit: int) -> list[int]:
@@ -33,7 +35,11 @@ def choose_examples(class_counts: NDArray[Any] | Sequence[Sequence[int]], limit:
         best = int(gain.argmax())
         chosen.append(best)
         unseen &= ~shows[best]
-    rest = np.setdiff1d(np.arange(len(counts)), chosen)
+    totals = counts.sum(axis=1)
+    full = np.flatnonzero(totals >= _FULL * np.median(totals))  # slivers at the edge of a scene show little
+    rest = np.setdiff1d(full, chosen)
+    if len(rest) < limit - len(chosen):
+        rest = np.setdiff1d(np.arange(len(counts)), chosen)
     more = min(limit - len(chosen), len(rest))
     places = (np.arange(more) * 2 + 1) * len(rest) // (2 * max(more, 1))
     return sorted([*chosen, *rest[places].tolist()])
