@@ -52,3 +52,9 @@ def test_the_ways_to_split_that_use_an_option_are_named():
 def test_shares_beside_a_ratio_are_refused():
     with pytest.raises(ConfigError, match="--val-share has no effect beside --ratio"):
         PrepareConfig(ratio="8,1,1", val_share=0.3)
+
+
+def test_a_reflectance_scale_without_indices_is_refused():
+    with pytest.raises(ConfigError, match="--indices"):
+        PrepareConfig(reflectance_scale=0.0001)
+    assert PrepareConfig(reflectance_scale=0.0001, indices="evi").reflectance_scale == 0.0001

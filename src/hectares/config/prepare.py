@@ -98,6 +98,8 @@ class PrepareConfig(SourceConfig):
             raise ConfigError("--val-share and --test-share leave nothing to train on; their sum must be below 1")
         _ = self.shares, self.chip_counts
         self._refuse_idle()
+        if self.reflectance_scale != 1.0 and self.indices is None:
+            raise ConfigError("--reflectance-scale is used by --indices only; values are scaled by --scaling")
         if self.split == "counts" and self.counts is None:
             raise ConfigError("--split counts needs --counts, the numbers of train, val and test chips: 400,100,30")
         if self.split not in _SPLITS and Path(self.split).suffix != ".csv" and not Path(self.split).is_dir():

@@ -14,7 +14,7 @@ import numpy as np
 from hectares.config.source import SourceConfig
 from hectares.core.legend import Legend, hex_color
 from hectares.core.sampling import SPLITS
-from hectares.errors import CatalogError, InputError, LegendError
+from hectares.errors import CatalogError, ConfigError, InputError, LegendError
 from hectares.formats.listing import list_files, list_folders
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, RasterLabel, read_legend
@@ -38,6 +38,8 @@ def read_folders(source: Path, layout: Format, config: SourceConfig, monitor: Mo
     or colors found if there is no legend.
     """
     if source.is_file() and source.suffix.lower() == ".csv":
+        if config.allow_unmatched:
+            raise ConfigError("--allow-unmatched has no effect with a manifest, which names the label of each image")
         scenes, folder = _from_manifest(source), source.parent
     elif source.is_dir():
         scenes, folder = _from_tree(source, allow_unmatched=config.allow_unmatched, monitor=monitor), source
