@@ -19,7 +19,7 @@ from hectares.config.train import TrainConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, Interrupted, LegendError, TrainingError
-from hectares.io.artefact import dump_json, sha256_file
+from hectares.io.artefact import dump_json, read_artefact, sha256_file
 from hectares.io.chips.store import open_chips
 from hectares.io.rasters.class_map import write_class_map
 from hectares.io.rasters.scene_file import write_scene
@@ -175,8 +175,19 @@ def test_overwriting_keeps_the_old_run_until_the_new_one_is_complete(chips, tmp_
 
 def test_a_loss_that_is_not_finite_stops_training_and_says_where(chips, tmp_path):
     wild = replace(CONFIG, optimizer="sgd", lr=1e30, clip=0, schedule="none")
-    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) in epoch \d+, step \d+"):
+    told = r"the loss is (nan|inf) in epoch \d+, step \d+.* The last batch had the chips s r\d+ c\d+, "
+    with pytest.raises(TrainingError, match=told):
         train.train_segmenter(chips, tmp_path / "run", wild)
+
+
+def test_weights_that_are_lost_in_the_last_step_end_training_as_well(chips, tmp_path):
+    wild = replace(CONFIG, optimizer="sgd", lr=1e30, clip=0, schedule="none", epochs=1, steps_per_epoch=1)
+    with pytest.raises(TrainingError, match=r"the validation loss is (nan|inf) after epoch 1"):
+        train.train_segmenter(chips, tmp_path / "run", wild)
+
+
+def test_a_run_tells_how_long_it_took(unbroken):
+    assert read_artefact(unbroken / "run.json", "run")["seconds"] > 0
 
 
 def test_early_stopping_restores_the_best_epoch(chips, tmp_path):

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from hectares.compare import compare_recipe as compare_recipe
+    from hectares.compare import compare_runs as compare_runs
+    from hectares.config.compare import CompareConfig as CompareConfig
     from hectares.config.evaluate import EvaluateConfig as EvaluateConfig
     from hectares.config.measure import MeasureConfig as MeasureConfig
     from hectares.config.predict import PredictConfig as PredictConfig
@@ -64,6 +67,7 @@ _HOMES = {
     "CatalogScene": "io.catalog",
     "Chip": "core.scene",
     "CocoLabel": "io.catalog",
+    "CompareConfig": "config.compare",
     "ConfigError": "errors",
     "Confusion": "core.confusion",
     "EvaluateConfig": "config.evaluate",
@@ -87,6 +91,8 @@ _HOMES = {
     "TrainConfig": "config.train",
     "VectorLabel": "io.catalog",
     "Window": "core.window",
+    "compare_recipe": "compare",
+    "compare_runs": "compare",
     "evaluate_chips": "evaluate",
     "evaluate_map": "evaluate",
     "map_area": "core.area",

@@ -65,6 +65,8 @@ from hectares.runtime.scoring import ChipFeed, Scorer, measure_calibration
 from hectares.view.figures import draw_history
 
 KIND = "run"
+_SPENT = "seconds"
+"""Key of the time that training took; it is no part of what a run is."""
 _THREADS_FOR_GPU = 8
 _PATIENCE_S = 600
 """How long a process on another machine waits for the first one to begin."""
@@ -76,6 +78,7 @@ class _Trained:
 
     start: Beginning
     rows: list[Row]
+    seconds: float
 
 
 def train_segmenter(
@@ -121,6 +124,8 @@ def _train(chosen: Sequence[Selection], run: Path, config: TrainConfig, *, overw
         monitor.problem(Problem(str(store.folder), what, "scores are too good; prepare them with another --split"))
     trained = _fit(chosen, work, config, facts, monitor)
     _save(work, chosen, config, trained, facts, monitor)
+    head = read_artefact(work / "run.json", KIND) | {_SPENT: round(trained.seconds, 1)}
+    write_json(work / "run.json", head, overwrite=True)
     shutil.rmtree(work / "checkpoints")
     replace_folder(work, run)
 
@@ -158,6 +163,7 @@ def _start(
     work = work_path(run)
     if (work / "run.json").is_file():
         earlier = read_artefact(work / "run.json", KIND)
+        earlier.pop(_SPENT, None)
         if earlier == head:
             return work
         if not overwrite:
@@ -294,7 +300,7 @@ def _fit(
             (work / "history.part").replace(work / "history.csv")
             log(rows)
 
-        rows = fit(
+        rows, seconds = fit(
             module,
             training,
             scoring,
@@ -304,7 +310,7 @@ def _fit(
             on_epoch=on_epoch,
             monitor=monitor,
         )
-    return _Trained(start, rows)
+    return _Trained(start, rows, seconds)
 
 
 def _batch(chosen: Selection, module: SegmentationModule, work: Path, facts: Mapping[str, str]) -> int:
@@ -366,4 +372,5 @@ def _source(chosen: Selection, first: Selection, split: str, weight: float, repe
         return (by_scene[scenes[number]] if scenes else scaling).apply(image)
 
     repeats = repeat_factors(chosen.class_counts(split), repeat_rare) if repeat_rare else None
-    return ChipSource(chosen.chips(split), scale, weight, repeats, first.spread)
+    names = [f"{r.scene} r{r.window.row} c{r.window.col}" for r in store.records(split)]
+    return ChipSource(chosen.chips(split), scale, weight, repeats, names, first.spread)

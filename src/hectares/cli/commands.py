@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hectares.cli.chain import evaluate, measure, predict, prepare, report, train
+from hectares.cli.compare import compare, recipes
 from hectares.cli.export import export, segmenters
 from hectares.cli.lookup import check, demo, formats, info, init
 from hectares.cli.networks import networks
@@ -18,6 +19,7 @@ COMMANDS = (
     segmenters,
     weights,
     presets,
+    recipes,
     check,
     info,
     labels,
@@ -25,6 +27,7 @@ COMMANDS = (
     train,
     predict,
     evaluate,
+    compare,
     measure,
     report,
     export,

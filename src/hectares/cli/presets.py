@@ -45,14 +45,14 @@ def presets(name: str | None = None, /, *, general: General = General()) -> int:
         if name is not None:
             text = find_preset(name).read_text(encoding="utf-8")
             return Outcome({"name": name, "text": text}, text.splitlines())
-        rows = [(stem, _summary(path)) for stem, path in preset_files().items()]
+        rows = [(stem, summary(path)) for stem, path in preset_files().items()]
         return Outcome({"presets": dict(rows)}, [table(("preset", "what it is"), rows)])
 
     return run_verb(general, None, work)
 
 
-def _summary(path: Path) -> str:
-    """The first sentence of the comment that a preset begins with."""
+def summary(path: Path) -> str:
+    """Give the first sentence of the comment that a preset or a recipe begins with."""
     comment = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

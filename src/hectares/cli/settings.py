@@ -14,12 +14,8 @@ from hectares.errors import ConfigError, InputError
 
 def settings_from(tokens: Sequence[str], commands: Sequence[str]) -> Dict | None:
     """Read `--preset NAME`, `--config FILE` and `--set COMMAND.OPTION=VALUE`; None if there are none."""
-    content: dict[str, dict[str, Any]] = {}
     preset, file = _last_value(tokens, "--preset"), _last_value(tokens, "--config")
-    for path in (None if preset is None else find_preset(preset), None if file is None else Path(file)):
-        if path is not None:
-            for command, options in _read_file(path, commands).items():
-                content.setdefault(command, {}).update(options)
+    content = option_sections(preset, None if file is None else Path(file), commands)
     for assignment in _values(tokens, "--set"):
         target, equals, value = assignment.partition("=")
         command, dot, option = target.partition(".")
@@ -27,6 +23,16 @@ def settings_from(tokens: Sequence[str], commands: Sequence[str]) -> Dict | None
             raise ConfigError(f"--set {assignment!r} is not COMMAND.OPTION=VALUE; for example --set train.lr=1e-4")
         content.setdefault(command, {})[option.replace("_", "-")] = value
     return Dict(content, source=file or preset or "--set") if content else None
+
+
+def option_sections(preset: str | None, file: Path | None, commands: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Give the options of a preset, and those of a file over them, by command."""
+    content: dict[str, dict[str, Any]] = {}
+    for path in (None if preset is None else find_preset(preset), file):
+        if path is not None:
+            for command, options in _read_file(path, commands).items():
+                content.setdefault(command, {}).update(options)
+    return content
 
 
 def _read_file(path: Path, commands: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -500,3 +500,12 @@ def test_the_derived_tiles_are_those_of_pycocotools(split: str, images: int, sha
         for entry in theirs.imgToAnns[image.id]:
             expected |= theirs.annToMask(entry).astype(np.bool_)
         assert np.array_equal(_planes(path, image.id)[1], expected)
+
+
+def test_polygons_that_cross_themselves_or_are_thin_are_told(save: Save):
+    bow_tie, sliver = [1, 1, 9, 9, 9, 1, 1, 9], [20, 20, 29, 20, 29, 20.05, 20, 20.05]
+    path = save(
+        content_of(1, [annotation(1, 0, bow_tie), annotation(2, 0, sliver), annotation(3, 0, [30, 30, 40, 30, 40, 40])])
+    )
+    told = [(n.what, n.severity) for n in read_coco(path).notes_on(0)]
+    assert told == [("1 polygon(s) cross or touch themselves", "note"), ("1 polygon(s) have less than a pixel", "note")]

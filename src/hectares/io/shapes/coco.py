@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from pycocotools import mask as masks
 
@@ -139,7 +140,27 @@ class CocoFile:
         if boxes:
             what = f"{boxes} annotation(s) have no shape, a box at most"
             notes.append(Problem(where, what, "they are left out", "incomplete"))
+        crossing, thin = self._odd_rings(position)
+        if crossing:
+            what = f"{crossing} polygon(s) cross or touch themselves"
+            notes.append(Problem(where, what, "they are drawn as pycocotools draws them", "note"))
+        if thin:
+            notes.append(Problem(where, f"{thin} polygon(s) have less than a pixel", "they may cover none", "note"))
         return tuple(notes)
+
+    def _odd_rings(self, position: int) -> tuple[int, int]:
+        """Count the rings of an image that are no simple ones, and those of less than a pixel."""
+        table = self._ring_table[self._ring_starts[position] : self._ring_starts[position + 1]]
+        if not len(table):
+            return 0, 0
+        numbers = self._content.shapes.polygons.points.reshape(-1)
+        rings = [numbers[begin:end].reshape(-1, 2) for _, begin, end in table.tolist()]
+        sizes = [len(ring) for ring in rings]
+        shapes = shapely.polygons(
+            shapely.linearrings(np.concatenate(rings), indices=np.repeat(range(len(rings)), sizes))
+        )
+        simple = shapely.is_valid(shapes)
+        return int((~simple).sum()), int((simple & (shapely.area(shapes) < 1)).sum())
 
     def faults_of(self, image: int) -> tuple[Fault, ...]:
         """Faults of the annotations of an image."""

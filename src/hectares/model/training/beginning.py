@@ -17,7 +17,7 @@ from hectares.model.networks.options import read_options
 from hectares.model.networks.zoo import build_network, find_network, network_notes, network_options
 from hectares.model.training.freezing import Freezing
 from hectares.model.weights.pretrained import LoadReport, load_encoder
-from hectares.model.weights.weights_file import find_weights
+from hectares.model.weights.weights_file import WeightsFile, find_weights
 from hectares.monitor import Monitor, Problem
 
 
@@ -33,15 +33,21 @@ class Beginning:
     freezing: Freezing | None
 
 
-def check_words(config: TrainConfig, *, multilabel: bool, band_names: Sequence[str], chip_px: int) -> None:
-    """Read what is given as text, so that a misspelled word is refused before any work. Raises ConfigError."""
+def check_words(
+    config: TrainConfig, *, multilabel: bool, band_names: Sequence[str], chip_px: int
+) -> Mapping[str, JSON]:
+    """Read what is given as text, so that a misspelled word is refused before any work; gives the network's options.
+
+    Raises ConfigError.
+    """
     find_loss(config.loss, multilabel=multilabel)
     find_augmentation(config.augment)
     find_weighting(config.pixel_weights)
     entry = find_network(config.network)
-    _options(config, band_names, chip_px)
+    options = _options(config, band_names, chip_px)
     if config.batch != "auto" and config.batch < entry.least_batch:
         raise ConfigError(f"--batch is {config.batch}; network {entry.name} needs at least {entry.least_batch}")
+    return options
 
 
 def begin(
@@ -51,18 +57,23 @@ def begin(
     options = _options(config, band_names, chip_px)
     _tell(config, options, chip_px, monitor)
     network = build_network(config.network, options, bands=len(band_names), classes=classes)
-    loaded = None
-    if config.weights != "none":
-        encoder = options.get("encoder") or find_network(config.network).encoder_source
-        weights = find_weights(
-            config.weights,
-            encoder=str(encoder) if encoder else None,
-            sets=sets,
-            bands=config.weights_bands,
-            download=config.weights_download,
-        )
-        loaded = load_encoder(network, weights, bands=band_names, monitor=monitor)
+    weights = find_start(config, options, sets)
+    loaded = None if weights is None else load_encoder(network, weights, bands=band_names, monitor=monitor)
     return Beginning(network, options, loaded, _freezing(network, config, loaded))
+
+
+def find_start(config: TrainConfig, options: Mapping[str, JSON], sets: WeightSets) -> WeightsFile | None:
+    """Give the file of weights that the encoder of a network with these options starts from; None for random ones."""
+    if config.weights == "none":
+        return None
+    encoder = options.get("encoder") or find_network(config.network).encoder_source
+    return find_weights(
+        config.weights,
+        encoder=str(encoder) if encoder else None,
+        sets=sets,
+        bands=config.weights_bands,
+        download=config.weights_download,
+    )
 
 
 def _options(config: TrainConfig, band_names: Sequence[str], chip_px: int) -> dict[str, JSON]:

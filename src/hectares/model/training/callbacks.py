@@ -6,6 +6,7 @@ the epoch has come. All randomness is a function of (seed, epoch, step), so that
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from hectares.config.train import TrainConfig
-from hectares.errors import Interrupted
+from hectares.errors import Interrupted, TrainingError
 from hectares.model.training.module import SegmentationModule, _Mean
 from hectares.model.training.schedules import best_epoch, should_stop
 from hectares.monitor import Monitor
@@ -61,6 +62,12 @@ class Progress(pl.Callback):
         self._monitor = monitor
         self._on_epoch = on_epoch
         self._saved = time.monotonic()
+        self._began = self._saved - float(state.get("seconds", 0.0))
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in training, in this run and those it goes on from."""
+        return time.monotonic() - self._began
 
     # --- Epochs -------------------------------------------------------------------------------------------
 
@@ -73,6 +80,11 @@ class Progress(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: SegmentationModule) -> None:  # type: ignore[override]
         """Add a line to the history, keep the best weights, save, and decide whether to stop."""
         config = module.config
+        if not math.isfinite(module.val_mean.value):
+            raise TrainingError(
+                f"the validation loss is {module.val_mean.value} after epoch {trainer.current_epoch + 1}; use a "
+                f"smaller --lr (it is {config.lr}) or --precision fp32"
+            )
         train = module.summed(module.train_mean)
         module.train_mean = _Mean()
         row = {
@@ -153,6 +165,7 @@ class Progress(pl.Callback):
             "train_mean": (module.train_mean.total, module.train_mean.count),
             "epoch": len(self.rows),
             "batches": 0 if ended else within,
+            "seconds": self.seconds,
         }
 
     def _save(self, trainer: pl.Trainer) -> None:

@@ -46,6 +46,8 @@ class ChipSource:
     """Share of an epoch, against the other sources."""
     repeats: NDArray[np.float64] | None = None
     """How often each chip comes in one pass, on average; None for once."""
+    names: Sequence[str] = ()
+    """What the chips are called, in their order."""
     spread: NDArray[np.float32] | None = None
     """Deviation of each scaled band over all chips, (C,), the unit of noise and brightness; None for that of a chip."""
 
@@ -74,6 +76,11 @@ class ChipDataset(Dataset[tuple[Tensor, ...]]):
 
     def __len__(self) -> int:
         return sum(len(s.chips) for s in self._sources)
+
+    def name_of(self, key: Key) -> str:
+        """Name the chip of a key."""
+        names = self._sources[key[2]].names
+        return names[key[3]] if names else f"number {key[3]}"
 
     def __getitem__(self, key: Key) -> tuple[Tensor, ...]:
         """Give image (C, h, w) float32 and label int64, (h, w) or one plane a class (K, h, w).

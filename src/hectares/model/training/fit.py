@@ -49,11 +49,11 @@ def fit(
     precision: str,
     on_epoch: Callable[[Sequence[Row]], None],
     monitor: Monitor,
-) -> list[Row]:
+) -> tuple[list[Row], float]:
     """Train until nothing is left to do, from the last checkpoint in the folder if there is one.
 
-    Gives the history; the network of the module then has the weights of its best epoch. Raises TrainingError if the
-    loss is not finite, Interrupted if the monitor asks to stop.
+    Gives the history and the seconds it took; the network of the module then has the weights of its best epoch.
+    Raises TrainingError if the loss is not finite, Interrupted if the monitor asks to stop.
     """
     config = module.config
     checkpoint, state = _latest_checkpoint(folder, monitor)
@@ -62,11 +62,15 @@ def fit(
         training.start_at(int(state.get("batches", 0)))
         with quiet_libraries():
             trainer = _trainer(config, progress, device, precision)
-            trainer.fit(module, training, scoring, ckpt_path=checkpoint, weights_only=True)
+            try:
+                trainer.fit(module, training, scoring, ckpt_path=checkpoint, weights_only=True)
+            except TrainingError as error:
+                batch = training.names_of(trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_idx)
+                raise TrainingError(f"{error}. The last batch had the chips {', '.join(batch)}") from error
         _report_damaged((training, scoring), monitor)
     if not device_rank():
         _fill_best(module.network, folder / "best.safetensors")
-    return progress.rows
+    return progress.rows, progress.seconds
 
 
 def _trainer(config: TrainConfig, progress: Progress, device: str, precision: str) -> pl.Trainer:

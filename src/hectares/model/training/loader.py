@@ -55,6 +55,12 @@ class ChipLoader:
         """Leave out the first batches of the next epoch that is read: they are done."""
         self.sampler.start_at(batches * self._batch)
 
+    def names_of(self, epoch: int, batch: int) -> list[str]:
+        """Name the chips of a batch, for people who look for what went wrong."""
+        self.sampler.set_epoch(epoch)
+        keys = list(self.sampler)[batch * self._batch : (batch + 1) * self._batch]
+        return [self._dataset.name_of(key) for key in keys]
+
     def __len__(self) -> int:
         items = len(self.sampler)
         return items // self._batch if self._drop_last else -(-items // self._batch)
