@@ -195,7 +195,8 @@ def _save(
     monitor: Monitor,
 ) -> None:
     """Write the segmenter with the weights of the best epoch."""
-    draw_history(trained.rows, work / "history.png")
+    best = best_row(trained.rows, config)
+    draw_history(trained.rows, work / "history.png", best_epoch=best["epoch"])
     _save_history(work / "history.csv", trained.rows)
     first, store = chosen[0], chosen[0].store
     spec = SegmenterSpec(
@@ -215,7 +216,7 @@ def _save(
     )
     head = stamp("segmenter", config=asdict(config), inputs=_inputs(chosen)) | {
         "facts": dict(facts),
-        "best": best_row(trained.rows, config),
+        "best": best,
         "epochs": len(trained.rows),
         "weights": None if trained.start.loaded is None else trained.start.loaded.to_json(),
     }

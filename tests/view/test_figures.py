@@ -93,6 +93,14 @@ def test_history_is_drawn(tmp_path: Path, rows: list[dict[str, float]]) -> None:
     assert Image.open(io.BytesIO((tmp_path / "history.part").read_bytes())).width > 1000
 
 
+def test_the_epoch_that_was_kept_is_marked(tmp_path: Path) -> None:
+    rows = [{"epoch": n, "train_loss": 1 / n, "val_loss": 0.5 + 0.1 * n, "val_miou": 0.1 * n} for n in (1, 2, 3)]
+    for name, best in (("lowest loss", None), ("first", 1), ("third", 3)):
+        draw_history(rows, tmp_path / name, best_epoch=best)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "lowest loss").read_bytes()
+    assert (tmp_path / "first").read_bytes() != (tmp_path / "third").read_bytes()
+
+
 def test_bars_are_as_long_as_their_areas(tmp_path: Path) -> None:
     draw_areas(
         tmp_path / "f", [Bar("a", (10, 20, 200), 100.0), Bar("b", (200, 30, 20), 25.0), Bar("c", (0, 0, 9), 0.0)]

@@ -41,16 +41,18 @@ _CURVES = {"train_loss": ("training", ORANGE), "val_loss": ("validation", BLUE),
 # --- Learning curve ---------------------------------------------------------------------------------------
 
 
-def draw_history(rows: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Draw the learning curve with the best epoch (the lowest validation loss) marked."""
-    history_sheet(rows).save(path)
+def draw_history(rows: Sequence[Mapping[str, float]], path: Path, *, best_epoch: float | None = None) -> None:
+    """Draw the learning curve with the best epoch marked: the one given, else that of the lowest validation loss."""
+    history_sheet(rows, best_epoch=best_epoch).save(path)
 
 
-def history_sheet(rows: Sequence[Mapping[str, float]]) -> Sheet:
+def history_sheet(rows: Sequence[Mapping[str, float]], *, best_epoch: float | None = None) -> Sheet:
     """Give the learning curve; see `draw_history`."""
     epochs = np.array([row["epoch"] for row in rows], float)
     curves = {key: np.array([row.get(key, np.nan) for row in rows], float) for key in _CURVES}
     best = int(np.nanargmin(curves["val_loss"])) if np.isfinite(curves["val_loss"]).any() else None
+    if best_epoch is not None and best_epoch in epochs:
+        best = int(np.flatnonzero(epochs == best_epoch)[0])
     sheet = Sheet(9.0, 3.5)
     for left, title, keys in (
         (0.62, "Loss", ("train_loss", "val_loss")),

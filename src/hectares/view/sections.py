@@ -178,7 +178,7 @@ def _run_sections(given: Given) -> Iterator[RunSection]:
             if run.history:
                 best = run.piece.content["best"]["epoch"]
                 alt = f"Loss and mean IoU of {count(len(run.history), 'epoch')}; the best is epoch {best:.0f}."
-                curve = Image.of_sheet(history_sheet(run.history), alt)
+                curve = Image.of_sheet(history_sheet(run.history, best_epoch=best), alt)
             yield RunSection(run.piece.name, account.training_story(run.piece.content), curve)
 
 
