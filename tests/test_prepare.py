@@ -392,6 +392,22 @@ def test_a_stopped_run_goes_on_and_gives_the_same_bytes(
     assert tree_of(tmp_path / "chips") == tree_of(tmp_path / "whole")
 
 
+def test_a_run_that_goes_on_says_again_what_was_left_out_before(
+    tmp_path: Path, write_raster: WriteRaster, legend: Legend, tree_of: Callable[[Path], dict[str, bytes]]
+):
+    label = np.full((16, 24), 10, np.uint8)
+    label[:, :8] = 0
+    catalog = _catalog(write_raster, legend, label=label)
+    whole, after = Notes(), Notes()
+    prepare_catalog(catalog, tmp_path / "whole", CONFIG, monitor=whole)
+    with pytest.raises(Interrupted):
+        prepare_catalog(catalog, tmp_path / "chips", CONFIG, monitor=_StopAt("cutting chips", 2))
+    prepare_catalog(catalog, tmp_path / "chips", CONFIG, monitor=after)
+    assert "6 chip(s) are unlabelled" in str(after.problems)
+    assert [str(p) for p in after.problems] == [str(p) for p in whole.problems]
+    assert tree_of(tmp_path / "chips") == tree_of(tmp_path / "whole")
+
+
 def test_the_work_of_another_configuration_is_not_taken_up(tmp_path: Path, catalog: Catalog):
     with pytest.raises(Interrupted):
         prepare_catalog(catalog, tmp_path / "chips", CONFIG, monitor=_StopAt("cutting chips", 1))

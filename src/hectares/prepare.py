@@ -6,6 +6,7 @@ are cut, scene by scene, so that a stopped run goes on after its last whole scen
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -257,13 +258,13 @@ def _cut(
     shape = ChipShape((len(first.bands), *square), np.dtype(first.dtype), label_shape, config.store)
     tally = ChipTally(first.bands, by_scene=config.scaling == "scene-percentile", skips=config.skip_bad)
     with ChipWriter(work, shape, len(legend)) as writer:
-        _take_up(writer, tally, catalog, config, rule)
+        _take_up(writer, tally, monitor)
         todo = [(s, p) for s, p in zip(catalog.scenes, plan, strict=True) if s.id not in set(writer.done)]
         for scene, planned in track(todo, monitor, "cutting chips"):
             with SceneCutter(scene, catalog, rule) as cutter:
-                _cut_scene(cutter, planned, writer, tally, config)
-                tally.add_notes(cutter, monitor)
-            writer.commit(scene.id)
+                remarks = tally.remarks_of(cutter, _cut_scene(cutter, planned, writer, tally, config))
+            tally.take(scene.id, remarks, monitor)
+            writer.commit(scene.id, dump_json(remarks))
         tally.report(monitor)
         counts = {split: sum(r.split == split for r in writer.records) for split in SPLITS}
         pixels = {split: writer.class_counts(split).sum(axis=0, dtype=np.int64) for split in SPLITS}
@@ -297,7 +298,9 @@ def _cut(
 
 def _cut_scene(
     cutter: SceneCutter, planned: Sequence[PlannedChip], writer: ChipWriter, tally: ChipTally, config: PrepareConfig
-) -> None:
+) -> Counter[str]:
+    """Cut the chips of a scene; gives how many were left out, by reason."""
+    skipped = Counter[str]()
     chips = cutter.cut_all([item.window for item in planned])
     for item, chip in zip(planned, chips, strict=True):
         known = (chip.label != IGNORE).any(axis=0) if chip.label.ndim == 3 else chip.label != IGNORE
@@ -308,21 +311,19 @@ def _cut_scene(
         elif (~chip.valid).sum() > config.max_nodata * known.size:
             why = "mostly nodata"
         if why:
-            tally.skipped[why] += 1
+            skipped[why] += 1
             continue
         tally.add(item.split, chip)
         writer.append(ChipRecord(item.split, -1, cutter.scene.id, item.window, item.group, labelled, item.room), chip)
-    tally.add_scene(cutter)
+    return skipped
 
 
-def _take_up(writer: ChipWriter, tally: ChipTally, catalog: Catalog, config: PrepareConfig, rule: CuttingRule) -> None:
-    """Count again what an earlier run has cut."""
+def _take_up(writer: ChipWriter, tally: ChipTally, monitor: Monitor) -> None:
+    """Count again what an earlier run has cut, and say again what it had to say."""
     for record, chip in writer.resume():
         tally.add(record.split, chip)
-    for scene in catalog.scenes:
-        if scene.id in writer.done and config.scaling == "scene-percentile":
-            with SceneCutter(scene, catalog, rule) as cutter:
-                tally.add_scene(cutter)
+    for scene, remarks in zip(writer.done, writer.remarks, strict=True):
+        tally.take(scene, json.loads(remarks), monitor)
 
 
 def _complain(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hectares.core.bands import BandStatsCounter
 from hectares.core.scene import LabelledChip
@@ -15,6 +15,9 @@ from hectares.monitor import Monitor, Problem
 _NOTES_A_FILE = 5
 _LEAST_BURNING = 0.01
 """Share of the shapes of a file that must burn a pixel somewhere, else it lies elsewhere."""
+
+Remarks = dict[str, Any]
+"""JSON of a scene: chips left out by reason, notes, undefined pixels by index, shapes that burn, range of values."""
 
 
 class ChipTally:
@@ -28,7 +31,7 @@ class ChipTally:
         self._noted: set[Problem] = set()
         self._by_file = Counter[str]()
         self._undefined = Counter[str]()
-        self._shapes: dict[Path, tuple[int, int]] = {}
+        self._shapes: dict[str, tuple[int, int]] = {}
         self.ranges: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
         """Low and high percentile of the bands in each scene."""
 
@@ -37,19 +40,38 @@ class ChipTally:
         if split == "train":
             self.stats.add(chip.image, chip.valid)
 
-    def add_notes(self, cutter: SceneCutter, monitor: Monitor) -> None:
-        """Pass on what the label has to say, once for a file that many scenes share; count the shapes that burn."""
-        for note in as_gaps(cutter.notes) if self._skips else cutter.notes:
+    def remarks_of(self, cutter: SceneCutter, skipped: Mapping[str, int]) -> Remarks:
+        """Give what is known of a scene besides its chips, for `take` in this run or in one that goes on."""
+        notes = as_gaps(cutter.notes) if self._skips else cutter.notes
+        remarks: Remarks = {
+            "skipped": dict(skipped),
+            "notes": [note.to_json() for note in notes],
+            "undefined": {name: int(pixels) for name, pixels in cutter.image.undefined.items()},
+        }
+        if cutter.shape_counts is not None:
+            path, counts = cutter.shape_counts
+            remarks["shapes"] = [str(path), counts.in_file, counts.burning]
+        if self._by_scene:
+            stats = cutter.stats()
+            remarks["range"] = [list(stats.low), list(stats.high)]
+        return remarks
+
+    def take(self, scene: str, remarks: Remarks, monitor: Monitor) -> None:
+        """Count a scene, and pass on what its label has to say, once for a file that many scenes share."""
+        self.skipped.update(remarks["skipped"])
+        self._undefined.update(remarks["undefined"])
+        for note in (Problem(**record) for record in remarks["notes"]):
             if note not in self._noted:
                 self._noted.add(note)
                 self._by_file[note.where] += 1
                 if self._by_file[note.where] <= _NOTES_A_FILE:
                     monitor.problem(note)
-        self._undefined.update(cutter.image.undefined)
-        if cutter.shape_counts is not None:
-            path, counts = cutter.shape_counts
-            before = self._shapes.get(path, (0, 0))
-            self._shapes[path] = (counts.in_file, before[1] + counts.burning)
+        if "shapes" in remarks:
+            path, in_file, burning = remarks["shapes"]
+            self._shapes[path] = (in_file, self._shapes.get(path, (0, 0))[1] + burning)
+        if "range" in remarks:
+            low, high = remarks["range"]
+            self.ranges[scene] = (tuple(low), tuple(high))
 
     def report(self, monitor: Monitor) -> None:
         """Say so if a file of shapes lies elsewhere than the scenes, or had more to say than was passed on."""
@@ -64,10 +86,4 @@ class ChipTally:
         for path, (in_file, burning) in self._shapes.items():
             if burning < _LEAST_BURNING * in_file:
                 what = f"only {burning} of {in_file} shapes burn a pixel of any scene"
-                monitor.problem(Problem(str(path), what, "does it lie where the scenes are? check its CRS, or --crs"))
-
-    def add_scene(self, cutter: SceneCutter) -> None:
-        """Measure a scene by itself, where its own range scales it."""
-        if self._by_scene:
-            stats = cutter.stats()
-            self.ranges[cutter.scene.id] = (stats.low, stats.high)
+                monitor.problem(Problem(path, what, "does it lie where the scenes are? check its CRS, or --crs"))

@@ -29,6 +29,8 @@ class ChipWriter:
         self.records: list[ChipRecord] = []
         self.done: list[str] = []
         """Ids of the scenes that are in the store whole."""
+        self.remarks: list[str] = []
+        """What was given to `commit` with each of them."""
         self._shape = shape
         self._classes = classes
         self._places: dict[str, list[tuple[int, int, int, int]]] = {s: [] for s in SPLITS}
@@ -50,9 +52,10 @@ class ChipWriter:
         with part.open(newline="", encoding="utf-8") as file:
             for row in csv.reader(file):
                 scene.append(row)
-                if row[:1] == ["end"] and len(row) == 2:
+                if row[:1] == ["end"] and len(row) == 3:
                     kept += scene
                     self.done.append(row[1])
+                    self.remarks.append(row[2])
                     scene = []
         with part.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(kept)
@@ -115,18 +118,19 @@ class ChipWriter:
             return planes
         return np.bincount(label.ravel(), minlength=256)[: self._classes].astype(np.uint32)
 
-    def commit(self, scene: str) -> None:
-        """Make the chips of a scene last."""
+    def commit(self, scene: str, remarks: str = "") -> None:
+        """Make the chips of a scene last, with a text that a resumed run finds in `remarks`."""
         assert self._lines is not None
         for file in self._pixels.values():
             file.flush()
         writer = csv.writer(self._lines, lineterminator="\n")
         for record in self._pending:
             writer.writerow([*map(str, record.row), *self._places[record.split][record.number]])
-        writer.writerow(["end", scene])
+        writer.writerow(["end", scene, remarks])
         self._lines.flush()
         self._pending.clear()
         self.done.append(scene)
+        self.remarks.append(remarks)
 
     def class_counts(self, split: str) -> NDArray[np.uint32]:
         """Labelled pixels of each class in each chip so far, (N, K)."""
