@@ -133,8 +133,8 @@ class _Bars:
         most = max((v for line in lines for v in line.overall[CHOSEN] if not math.isnan(v)), default=1.0)
         limit = min(1.0, math.ceil(most * 10 + 0.01) / 10)
         axes.set(xlim=(0, limit), ylim=(len(lines), 0))
-        ticks = [limit * k / 4 for k in range(5)]
-        scale_ticks(axes, ticks, [f"{t:.3g}" for t in ticks])
+        ticks = [k / 5 for k in range(6) if k / 5 <= limit]
+        scale_ticks(axes, ticks, [f"{t:g}" for t in ticks])
         _bars(axes, [line.overall[CHOSEN] for line in lines])
         self._draw_texts(sheet, right)
         for k, text in enumerate(self._about):
