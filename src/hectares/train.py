@@ -136,12 +136,15 @@ def _train(chosen: Sequence[Selection], run: Path, config: TrainConfig, *, overw
 def _facts(config: TrainConfig) -> dict[str, str]:
     """What the weights depend on besides chips and configuration."""
     device = resolve_device(config.device)
-    return {
+    facts = {
         "device": device,
         "precision": resolve_precision(config.precision, device),
         "torch": torch.__version__,
         "lightning": version("lightning"),
     }
+    if device == "cpu":  # sums are split among threads, so that another number of them gives other last bits
+        facts["processor_threads"] = str(torch.get_num_threads())
+    return facts
 
 
 def _inputs(chosen: Sequence[Selection]) -> dict[str, str]:
