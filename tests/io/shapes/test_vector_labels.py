@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from factory import UTM
@@ -20,6 +20,7 @@ from hectares.core.window import Window
 from hectares.errors import GridError, LegendError, VectorError
 from hectares.io.catalog import LabelRules, VectorLabel
 from hectares.io.labels import ShapeLabels
+from hectares.io.shapes import pixel_shapes
 from hectares.io.shapes.vector_labels import VectorPlanes, open_vector_label
 from layouts.vectors import SHAPE, box, moved, write_geojson, write_ogr
 from strategies import windows
@@ -99,8 +100,23 @@ def _polygons(draw: st.DrawFn) -> shapely.Geometry:
     return shapely.make_valid(shapely.Polygon([(x / 4, y / 4) for x, y in points]), method="structure")
 
 
+@pytest.fixture(scope="module")
+def small_blocks() -> Iterator[None]:
+    """Blocks smaller than the scene, so that windows and blocks lie across each other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pixel_shapes, "_BLOCK_PX", 8)
+        yield
+
+
 @given(st.lists(_polygons(), min_size=1, max_size=4), windows(), st.booleans(), st.sampled_from([0, 30, 90]))
+@example(  # an edge through the corner of a pixel
+    polygons=[shapely.Polygon([(0, 0), (5.25, 11.25), (24.75, -1.25)])],
+    window=Window(0, 0, 9, 16),
+    all_touched=True,
+    rotation=0,
+)
 def test_a_window_burns_what_the_whole_scene_burns_there(
+    small_blocks: None,
     tmp_path_factory: pytest.TempPathFactory,
     polygons: list[shapely.Geometry],
     window: Window,

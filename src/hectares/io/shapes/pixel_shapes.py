@@ -19,6 +19,7 @@ FINE = 2.0**20
 _INSCRIBED_PX = 0.7072
 """Half the diagonal of a pixel: a circle of this radius covers a pixel center wherever it lies."""
 _STRIP_PX = 2**24
+_BLOCK_PX = 256
 
 
 class PixelShapes:
@@ -41,14 +42,29 @@ class PixelShapes:
         inside = window & self._scene
         if not len(chosen) or not inside.pixels:
             return burned
-        burned[inside.within(window).slices] = features.rasterize(
-            list(self._outlines[chosen]),
-            out_shape=inside.shape,
-            transform=Affine.translation(inside.col, inside.row),
-            dtype=np.uint8,
-            all_touched=self._all_touched,
-        )
+        shapes = list(self._outlines[chosen])
+        for block in self._blocks(inside) if self._all_touched else (inside,):
+            covered = features.rasterize(
+                shapes,
+                out_shape=block.shape,
+                transform=Affine.translation(block.col, block.row),
+                dtype=np.uint8,
+                all_touched=self._all_touched,
+            )
+            part = block & inside
+            burned[part.within(window).slices] = covered[part.within(block).slices]
         return burned
+
+    def _blocks(self, inside: Window) -> Iterator[Window]:
+        """Give the blocks of the scene that a window meets.
+
+        GDAL cuts an edge where the raster ends before it asks which pixels the edge touches, so that an edge through
+        the corner of a pixel touches others in another window: what is touched is always asked of the same blocks.
+        """
+        first_row, first_col = (n // _BLOCK_PX * _BLOCK_PX for n in (inside.row, inside.col))
+        for row in range(first_row, inside.row_end, _BLOCK_PX):
+            for col in range(first_col, inside.col_end, _BLOCK_PX):
+                yield Window(row, col, _BLOCK_PX, _BLOCK_PX) & self._scene
 
     @cached_property
     def touching(self) -> NDArray[np.intp]:
