@@ -37,6 +37,7 @@ from hectares.core.window import Window
 from hectares.errors import ArtefactError, ConfigError, GridError
 from hectares.io.artefact import read_artefact, save_csv, save_json, sha256_file, stamp
 from hectares.io.chips.index import ChipRecord
+from hectares.io.chips.seen import count_seen
 from hectares.io.chips.selection import Selection
 from hectares.io.chips.store import ChipStore, open_chips
 from hectares.io.outputs import check_target, resolve, staged_files
@@ -183,12 +184,10 @@ def _chip_name(record: ChipRecord) -> str:
 
 def _warn_of_seen_chips(stored: StoredSegmenter, store: ChipStore, config: EvaluateConfig, monitor: Monitor) -> None:
     """Scores on pixels that the network has learned by heart are worth nothing, so say so."""
-    seen = {f["sha256"]: [Window(*w) for w in f["windows"]] for f in stored.spec.footprint}  # type: ignore[union-attr, misc]
-    hashes = store.content["inputs"]
-    records = store.records(config.split)
-    touched = sum(any((r.window & w).pixels for w in seen.get(hashes.get(r.scene), ())) for r in records)
+    touched = count_seen(stored.spec, store, config.split)
     if touched:
-        what = f"{touched} of {len(records)} scored chips were seen in training or used to choose the best epoch"
+        scored = len(store.records(config.split))
+        what = f"{touched} of {scored} scored chips were seen in training or used to choose the best epoch"
         way_out = "; use --split test" if config.split != "test" and store.counts.get("test") else ""
         monitor.problem(Problem(str(store.folder), what, f"the scores say nothing about new places{way_out}"))
 

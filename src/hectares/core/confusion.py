@@ -147,11 +147,6 @@ class Confusion(_Scores):
         """(K, K) share of each class of the reference that was predicted as each class; NaN in a row without any."""
         return ratio(self.counts.astype(np.float64), self.counts.sum(axis=1, keepdims=True).astype(np.float64))
 
-    @property
-    def column_shares(self) -> FloatArray:
-        """(K, K) share of each predicted class that is each class of the reference; NaN in a column without any."""
-        return ratio(self.counts.astype(np.float64), self.counts.sum(axis=0, keepdims=True).astype(np.float64))
-
     def without(self, index: int) -> Confusion:
         """Leave out a class: its reference pixels are not scored, nor is it in any mean.
 

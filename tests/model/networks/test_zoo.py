@@ -285,7 +285,7 @@ def test_a_band_may_be_named():
     ("call", "message"),
     [
         (lambda: network_options("unet-elu", encoder="resnet34"), "no exchangeable encoder"),
-        (lambda: network_options("unet", width=8), "--width is for networks that have a choice"),
+        (lambda: network_options("unet-vgg16", width=8), "--width is for networks that have a choice"),
         (lambda: network_options("unet-xl"), "'unet-xl' is unknown; known: unet-elu"),
         (lambda: network_options("unet", encoder="resnt34"), "'resnt34' is unknown; the nearest are resnet34"),
         (lambda: network_options("unet", encoder="swin_tiny"), "nearest are swin_tiny_patch4_window7_224"),
@@ -306,7 +306,7 @@ def test_a_band_may_be_named():
         (lambda: build_network("dpt", {"encoder": "resnet18"}, bands=3, classes=2), "do not go together"),
         (lambda: build_network("dpt", {"encoder": "vit_small_patch14_dinov2"}, bands=3, classes=2), "of 16 px"),
         (lambda: build_network("linknet", {"encoder": "mit_b0"}, bands=3, classes=2), "do not go together"),
-        (lambda: build_network("unet-elu", {}, bands=3, classes=2, pretrained="imagenet"), "has no encoder"),
+        (lambda: network_options("unet", extra={"depth": 6}), "depth=6: expected a whole number from 3 to 5"),
     ],
 )
 def test_what_cannot_be_built_is_refused(call: object, message: str):
@@ -334,3 +334,12 @@ def test_an_encoder_takes_any_size_and_number_of_bands(encoder: str):
 def test_every_network_belongs_to_a_group_and_names_its_source():
     assert {entry.group for entry in NETWORKS.values()} == set(GROUPS)
     assert all(entry.source and entry.summary for entry in NETWORKS.values())
+
+
+def test_a_shallow_encoder_holds_nothing_that_the_logits_do_not_depend_on():
+    options = network_options("unet", encoder="mobilenet_v2", extra={"depth": 4, "width": 8})
+    network = build_network("unet", options, bands=3, classes=2)
+    network(torch.zeros(2, 3, 64, 64)).sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
+    deep = build_network("unet", network_options("unet", encoder="mobilenet_v2"), bands=3, classes=2)
+    assert count_parameters(network)[0] < 0.2 * count_parameters(deep)[0]

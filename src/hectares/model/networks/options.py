@@ -40,6 +40,8 @@ class Option:
     kind: Kind = "whole"
     least: int = 0
     """Of a whole number."""
+    most: int | None = None
+    """Of a whole number, too."""
     choices: tuple[str, ...] = ()
 
     @property
@@ -47,7 +49,9 @@ class Option:
         """What a value looks like."""
         if self.choices:
             return " or ".join(self.choices)
-        return f"a whole number from {self.least}" if self.kind == "whole" else _SHAPES[self.kind]
+        if self.kind != "whole":
+            return _SHAPES[self.kind]
+        return f"a whole number from {self.least}" + ("" if self.most is None else f" to {self.most}")
 
     def parse(self, value: Scalar) -> Scalar:
         """Give the value as what it means. Raises ConfigError if it is none of the expected."""
@@ -59,7 +63,8 @@ class Option:
 
     def _read(self, text: str) -> Scalar:
         if self.kind == "whole":
-            return int(text) if re.fullmatch(r"\d{1,9}", text) and int(text) >= self.least else None
+            fits = re.fullmatch(r"\d{1,9}", text) and self.least <= int(text) <= (self.most or int(text))
+            return int(text) if fits else None
         if self.kind == "share":
             return float(text) if re.fullmatch(r"0|0?\.\d+|0\.\d*", text) else None
         if self.kind == "switch":

@@ -51,17 +51,15 @@ class Network:
     least_batch: int = 1
     """Chips a step that training needs: normalization of one mean a channel has nothing to compare it with."""
 
-    @property
-    def takes_pretrained(self) -> bool:
-        """True if there is an encoder that can start from weights."""
-        return self.library is not None or bool(self.encoder_source)
-
 
 _WIDTH = "channels of the first level; they double from level to level"
 _AT_8 = Pyramid(stride=8, rates=(12, 24, 36), features_px=65)
 _AT_16 = Pyramid(stride=16, rates=(6, 12, 18), features_px=33)
 _RATES = "distances of the atrous pyramid, in pixels of the features; auto scales the published ones to the chips"
 _ATTENTION = Option("attention", "none", "attention in the decoder", kind="choice", choices=("none", "scse"))
+
+_DEPTH = Option("depth", 5, "how often the encoder halves the image; what lies deeper is cut off", least=3, most=5)
+_DECODER_WIDTH = Option("width", 16, "channels of the decoder's finest level; they double from level to level", least=1)
 
 
 def _dropout(default: float, where: str = "share of values dropped in training") -> Option:
@@ -155,8 +153,8 @@ NETWORKS: dict[str, Network] = {
             "torchvision, arXiv 1706.05587", "deeplabv3_resnet50:DeepLabV3ResNet50", "resnet50", stride=8,
             pyramid=_AT_8, options=(Option("rates", "auto", _RATES, kind="rates"),),
         ),
-        _library("unet", "U-Net with any encoder", "arXiv 1505.04597", _ATTENTION),
-        _library("unetplusplus", "nested U-Net", "arXiv 1807.10165", _ATTENTION),
+        _library("unet", "U-Net with any encoder", "arXiv 1505.04597", _ATTENTION, _DEPTH, _DECODER_WIDTH),
+        _library("unetplusplus", "nested U-Net", "arXiv 1807.10165", _ATTENTION, _DEPTH, _DECODER_WIDTH),
         _library("linknet", "light U-Net that adds instead of concatenating", "arXiv 1707.03718"),
         _library("manet", "U-Net with attention", "doi 10.1109/ACCESS.2020.3025372"),
         _library("fpn", "feature pyramid", "arXiv 1612.03144"),
@@ -267,35 +265,25 @@ def network_notes(name: str, options: Mapping[str, JSON], *, size_px: int) -> li
     return notes
 
 
-def build_network(
-    name: str, options: Mapping[str, JSON], *, bands: int, classes: int, pretrained: str | None = None
-) -> AnySize:
-    """Build a network with random weights, from torch's current random state.
-
-    `pretrained` names weights of the encoder that the library fetches from its hub, such as imagenet.
-    """
+def build_network(name: str, options: Mapping[str, JSON], *, bands: int, classes: int) -> AnySize:
+    """Build a network with random weights, from torch's current random state."""
     entry = find_network(name)
     if entry.library is None:
-        return _build_ours(entry, options, bands=bands, classes=classes, pretrained=pretrained)
+        return _build_ours(entry, options, bands=bands, classes=classes)
     network = build_library_network(
         entry.library,
         find_encoder(str(options["encoder"])),
         bands=bands,
         classes=classes,
-        pretrained=pretrained,
         attention=_text(options.get("attention")),
         rates=_text(options.get("rates")),
+        depth=_whole(options.get("depth")),
+        width=_whole(options.get("width")),
     )
     return AnySize(network, entry.stride)
 
 
-def _build_ours(
-    entry: Network, options: Mapping[str, JSON], *, bands: int, classes: int, pretrained: str | None
-) -> AnySize:
-    if pretrained is not None:
-        remedy = f"give the file of {entry.encoder_source}" if entry.encoder_source else "use --weights none"
-        what = "fetches no" if entry.encoder_source else "has no encoder with"
-        raise ConfigError(f"network {entry.name} {what} {pretrained} weights; {remedy}")
+def _build_ours(entry: Network, options: Mapping[str, JSON], *, bands: int, classes: int) -> AnySize:
     module, name_of_class = entry.home.split(":")
     network: nn.Module = getattr(import_module(f"hectares.model.networks.{module}"), name_of_class)(
         bands, classes, **options
@@ -308,6 +296,10 @@ def _build_ours(
 
 def _text(value: JSON) -> str | None:
     return None if value is None else str(value)
+
+
+def _whole(value: JSON) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def count_parameters(network: nn.Module) -> tuple[int, int]:
