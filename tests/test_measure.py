@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 import shapely
@@ -17,10 +18,10 @@ from hectares.config.measure import MeasureConfig
 from hectares.core.area import pixel_area
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
-from hectares.errors import ArtefactError, ConfigError, GsdError, VectorError
+from hectares.errors import ArtefactError, ConfigError, GsdError, InputError, LegendError, VectorError
 from hectares.io.rasters.class_map import open_class_map, save_class_map
 from hectares.io.shapes.vectors import VectorLayer, write_layer
-from hectares.measure import COLUMNS, OUTSIDE, measure_map
+from hectares.measure import COLUMNS, OUTSIDE, measure_map, measure_maps
 
 LEGEND = Legend.of({0: "ground", 3: "building"})
 EQUAL = Affine(10, 0, 4_321_000, 0, -10, 3_210_050)  # EPSG:3035: 100 m2 a pixel
@@ -65,6 +66,7 @@ def test_areas_by_hand(tmp_path: Path, class_map: Path):
     assert [float(r["area_m2"]) for r in table] == pytest.approx([1900, 1200, 400], rel=1e-6)
     assert [float(r["area_ha"]) for r in table] == pytest.approx([0.19, 0.12, 0.04], rel=1e-6)
     assert [float(r["area_km2"]) for r in table] == pytest.approx([0.0019, 0.0012, 0.0004], rel=1e-6)
+    assert [float(r["area_acres"]) for r in table] == pytest.approx([0.469500, 0.296526, 0.0988422], rel=1e-5)
     assert [r["share"] for r in table][2] == ""
     assert [float(r["share"]) for r in table[:2]] == pytest.approx([19 / 31, 12 / 31], rel=1e-6)
 
@@ -180,11 +182,83 @@ def test_features_of_one_name_are_one_zone(tmp_path: Path, class_map: Path):
     assert sum(r.pixels for r in areas.zones["a"].rows) == 15 + 4
 
 
-def test_a_pixel_is_counted_by_its_center(tmp_path: Path, class_map: Path):
-    zone = shapely.box(4_321_004, 3_210_044, 4_321_016, 3_210_049)  # holds the center of (0, 0) and (0, 1)
-    config = MeasureConfig(zones=str(_zones(tmp_path, {"z": zone.buffer(1.5)})))
+ACROSS = shapely.box(
+    4_321_004, 3_210_043, 4_321_016, 3_210_049
+)  # 6 x 6 m of (0, 0), which holds the center, and of (0, 1)
+
+
+def test_a_pixel_on_the_edge_counts_with_its_share(tmp_path: Path, class_map: Path):
+    config = MeasureConfig(zones=str(_zones(tmp_path, {"z": ACROSS})))
+    areas = measure_map(class_map, tmp_path / "areas.csv", config)
+    assert [r.mapped_m2 for r in areas.zones["z"].rows] == pytest.approx([36, 36, 0], rel=1e-6)
+    assert [r.mapped_m2 for r in areas.zones[OUTSIDE].rows] == pytest.approx([1864, 1164, 400], rel=1e-6)
+
+
+def test_a_pixel_may_be_counted_by_its_center(tmp_path: Path, class_map: Path):
+    config = MeasureConfig(zones=str(_zones(tmp_path, {"z": ACROSS})), edges="center")
     areas = measure_map(class_map, tmp_path / "areas.csv", config)
     assert [r.pixels for r in areas.zones["z"].rows] == [1, 1, 0]
+    assert [r.mapped_m2 for r in areas.zones["z"].rows] == pytest.approx([100, 100, 0], rel=1e-6)
+
+
+# --- Several maps -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def second_map(tmp_path: Path) -> Path:
+    """Give a map 20 m east and 10 m south of the first, all building but for a pixel of nodata."""
+    codes = np.full((5, 7), 3, np.uint8)
+    codes[0, 1] = 255
+    (tmp_path / "second").mkdir()
+    return _save(tmp_path / "second", codes, Grid("EPSG:3035", EQUAL @ Affine.translation(2, 1), (5, 7)))
+
+
+def test_what_overlaps_counts_once(tmp_path: Path, class_map: Path, second_map: Path, notes: Notes):
+    areas = measure_maps([class_map, second_map], tmp_path / "areas.csv", MeasureConfig(), monitor=notes)
+    first, second = CODES[1:, 2:], np.full((4, 5), 3)
+    second[0, 1] = 255
+    fresh = (first == 255) & (second != 255)  # what only the second shows of the 4 x 5 pixels of both
+    building = 12 + (35 - 20) + fresh.sum()
+    nodata = 4 - fresh.sum()
+    assert [r.pixels for r in areas.total.rows] == [19, building, nodata]
+    assert areas.total.total_m2 == pytest.approx((35 + 35 - 20) * 100, rel=1e-6)
+    assert areas.overlap_m2 == pytest.approx(((first != 255) & (second != 255)).sum() * 100, rel=1e-6)
+    assert "more than once" in notes.problems[0].what
+    assert notes.problems[0].severity == "note"
+
+
+def test_maps_of_two_utm_zones_are_measured_together(tmp_path: Path):
+    for name, crs in (("a", "EPSG:32632"), ("b", "EPSG:32633")):
+        (tmp_path / name).mkdir()
+        x, y = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(12.0, 50.0)
+        codes = np.full((40, 30), 3, np.uint8)
+        _save(tmp_path / name, codes, Grid(crs, Affine(10, 0, x - 150, 0, -10, y + 200), (40, 30)))
+    areas = measure_maps([tmp_path / "a/map.tif", tmp_path / "b/map.tif"], tmp_path / "areas.csv", MeasureConfig())
+    one = measure_map(tmp_path / "a/map.tif", tmp_path / "one.csv", MeasureConfig()).total.total_m2
+    turned = np.radians(4.6)  # the grids are turned against each other by the convergence of both zones
+    assert one < areas.total.total_m2 < one * (1 + 2 * np.sin(turned))
+
+
+def test_maps_of_other_classes_are_refused(tmp_path: Path, class_map: Path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".work").mkdir()
+    other, legend = tmp_path / "other" / "map.tif", Legend.of({0: "ground", 3: "roof"})
+    save_class_map(
+        other, other.parent / ".work", [CODES], Grid("EPSG:3035", EQUAL, (5, 7)), legend, {}, overwrite=False
+    )
+    with pytest.raises(LegendError, match=r"other classes than .*class 3, '(building|roof)', is in one of them only"):
+        measure_maps([class_map, other], tmp_path / "areas.csv", MeasureConfig())
+
+
+def test_a_map_given_twice_is_refused(tmp_path: Path, class_map: Path):
+    with pytest.raises(ConfigError, match="is given twice"):
+        measure_maps([class_map, class_map], tmp_path / "areas.csv", MeasureConfig())
+
+
+def test_too_little_coverage_is_refused(tmp_path: Path, class_map: Path):
+    with pytest.raises(InputError, match=r"88\.6% of the area shows a class.*at least 90\.0% is asked for"):
+        measure_map(class_map, tmp_path / "areas.csv", MeasureConfig(min_coverage=0.9))
+    assert not (tmp_path / "areas.csv").exists()
 
 
 def test_a_zone_with_a_number_for_a_name(tmp_path: Path, class_map: Path):

@@ -1,11 +1,12 @@
-"""Class map to area table: mapped area of each class, on the ellipsoid, in total and per zone.
+"""Class maps to area table: mapped area of each class, on the ellipsoid, in total and per zone.
 
 Mapped area is counted from the map. It carries the errors of the map: see `estimate` for area with confidence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,30 +17,44 @@ from numpy.typing import NDArray
 
 from hectares.config.measure import MeasureConfig
 from hectares.core.area import AreaTable, AreaTally, nominal_pixel_area, pixel_area
+from hectares.core.legend import IGNORE, Legend
 from hectares.core.window import Window
-from hectares.errors import ArtefactError, GsdError, VectorError
+from hectares.errors import ArtefactError, ConfigError, GsdError, InputError, LegendError, VectorError
 from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.rasters.class_map import ClassMap, open_class_map
-from hectares.io.shapes.features import inside, pixel_window
-from hectares.io.shapes.polygons import find_overlaps
-from hectares.io.shapes.vectors import read_layer, split_layer_name
+from hectares.io.rasters.overlap import counted_pixels
+from hectares.io.shapes.features import covered_shares, inside, pixel_window
+from hectares.io.shapes.vectors import split_layer_name
+from hectares.io.shapes.zones import OUTSIDE as OUTSIDE
+from hectares.io.shapes.zones import read_zones, tell_overlaps
 from hectares.monitor import QUIET, Monitor, Problem, track
+from hectares.view.area_chart import draw_areas
 
 KIND = "areas"
-OUTSIDE = "outside all zones"
-COLUMNS = ("class_id", "class_name", "pixels", "area_m2", "area_ha", "area_km2", "share")
+COLUMNS = ("class_id", "class_name", "pixels", "area_m2", "area_ha", "area_km2", "area_acres", "share")
 M2_PER_HA = 10_000.0
 M2_PER_KM2 = 1_000_000.0
+M2_PER_ACRE = 4046.8564224
+"""The international acre."""
+_ROUNDING = 1e-9
+"""Less than this share of a pixel is what arithmetic leaves between zones that share a border."""
 
 
 @dataclass(frozen=True)
 class MappedAreas:
-    """Areas of a whole map, and of its zones."""
+    """Areas of one map, or of several together, and of their zones."""
 
     total: AreaTable
     zones: Mapping[str, AreaTable]
     """By name; empty without zones. The last is what lies outside all zones, if anything does."""
+    overlap_m2: float = 0.0
+    """What several maps show, and counts once."""
+
+    @property
+    def coverage(self) -> float:
+        """Share of the area that shows a class; the rest is nodata."""
+        return self.total.observed_m2 / self.total.total_m2 if self.total.total_m2 else 0.0
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         """Give the lines of the table, with the zone first where there are zones."""
@@ -57,27 +72,44 @@ def measure_map(
     overwrite: bool = False,
     monitor: Monitor = QUIET,
 ) -> MappedAreas:
-    """Write the mapped area of each class as CSV, and as JSON beside it. Memory is that of a strip of the map.
+    """Write the mapped area of each class of a map; see `measure_maps`."""
+    return measure_maps([class_map], out, config, overwrite=overwrite, monitor=monitor)
 
-    Raises GridError or GsdError if the map has no georeference and no GSD is given, or has both; VectorError if
-    the zones cannot be used.
+
+def measure_maps(
+    class_maps: Sequence[str | Path],
+    out: str | Path,
+    config: MeasureConfig,
+    *,
+    overwrite: bool = False,
+    monitor: Monitor = QUIET,
+) -> MappedAreas:
+    """Write the mapped area of each class as CSV, with JSON and a figure beside it. Memory is that of a few windows.
+
+    Where several maps overlap, the first one that shows a class counts, so that no ground counts twice.
+    Raises GridError or GsdError if a map has no georeference and no GSD is given, or has both; LegendError if the
+    classes of the maps differ; VectorError if the zones cannot be used; InputError below the least coverage.
     """
     target = resolve(out)
     if target.suffix.lower() != ".csv":
         raise ArtefactError(f"{target}: the table is a CSV; end its name in .csv")
-    beside = target.with_suffix(".json")
-    sources = [Path(class_map)] + ([] if config.zones is None else [split_layer_name(config.zones)[0]])
-    for path in (target, beside):
+    targets = [target, target.with_suffix(".json"), target.with_suffix(".png")]
+    sources = [Path(m) for m in class_maps]
+    sources += [] if config.zones is None else [split_layer_name(config.zones)[0]]
+    for path in targets:
         check_target(path, overwrite=overwrite, inputs=sources)
-    with open_class_map(class_map) as opened:
-        zones = _read_zones(opened, config, monitor)
-        areas = _measure(opened, zones, config, monitor)
-        _complain(opened, zones, areas, monitor)
-        content = _content(opened, areas, config)
+    with ExitStack() as stack:
+        maps = [stack.enter_context(open_class_map(m)) for m in class_maps]
+        legend = _common_legend(maps)
+        found = [_zones_of(opened, config, monitor) for opened in maps]
+        areas = _measure(maps, legend, found, config, monitor)
+        _complain(maps, areas, config, monitor)
+        content = _content(maps, legend, areas, config)
     columns = COLUMNS if not areas.zones else ("zone", *COLUMNS)
-    with staged_files([target, beside], overwrite=overwrite, inputs=sources) as (table, record):
+    with staged_files(targets, overwrite=overwrite, inputs=sources) as (table, record, figure):
         save_csv(table, columns, areas.rows())
         save_json(record, content)
+        draw_areas(_hectares(areas.total), {n: _hectares(t) for n, t in areas.zones.items()}, legend, figure)
     return areas
 
 
@@ -85,34 +117,103 @@ def table_rows(table: AreaTable) -> Iterator[tuple[object, ...]]:
     """Give the lines of one area table in the order of `COLUMNS`."""
     for row in table.rows:
         m2 = row.mapped_m2
-        yield row.class_id, row.name, row.pixels, m2, m2 / M2_PER_HA, m2 / M2_PER_KM2, table.share(row)
+        units = (m2, m2 / M2_PER_HA, m2 / M2_PER_KM2, m2 / M2_PER_ACRE)
+        yield row.class_id, row.name, row.pixels, *units, table.share(row)
+
+
+# --- What is measured -------------------------------------------------------------------------------------
+
+
+def _common_legend(maps: Sequence[ClassMap]) -> Legend:
+    first = maps[0]
+    if len(maps) > 1 and first.grid.crs is None:
+        raise ConfigError(f"{first.path}: has no CRS, so it cannot be seen if maps overlap; measure them one by one")
+    paths = [m.path.resolve() for m in maps]
+    for number, other in enumerate(maps):
+        if paths[number] in paths[:number]:
+            raise ConfigError(f"{other.path}: is given twice")
+        mine, theirs = ({c.code: c.name for c in m.legend.classes} for m in (first, other))
+        if mine != theirs:
+            odd = next(iter(set(mine.items()) ^ set(theirs.items())))
+            raise LegendError(
+                f"{other.path}: has other classes than {first.path} (class {odd[0]}, {odd[1]!r}, is in one of them "
+                "only); measure them one by one"
+            )
+    return first.legend
+
+
+def _zones_of(opened: ClassMap, config: MeasureConfig, monitor: Monitor) -> Mapping[str, shapely.Geometry]:
+    if config.zones is None:
+        return {}
+    zones = read_zones(config.zones, config.zone_field, opened.grid, opened.path, monitor)
+    tell_overlaps(zones, config.zones, "what lies in both counts in each, so that sums are too large", monitor)
+    return zones
+
+
+class _Tallies:
+    """Adds up a total, each zone, and what lies outside all of them."""
+
+    def __init__(self, legend: Legend, names: Sequence[str]) -> None:
+        self.total, self.rest = AreaTally(legend), AreaTally(legend)
+        self.zones = {name: AreaTally(legend) for name in names}
+        self.overlap_m2 = 0.0
+
+    def areas(self) -> MappedAreas:
+        tables = {name: tally.table() for name, tally in self.zones.items()}
+        rest = self.rest.table()
+        if tables and (any(row.pixels for row in rest.rows) or rest.total_m2 > 0):
+            tables[OUTSIDE] = rest
+        return MappedAreas(self.total.table(), tables, self.overlap_m2)
 
 
 def _measure(
-    opened: ClassMap, zones: Mapping[str, shapely.Geometry], config: MeasureConfig, monitor: Monitor
+    maps: Sequence[ClassMap],
+    legend: Legend,
+    zones: Sequence[Mapping[str, shapely.Geometry]],
+    config: MeasureConfig,
+    monitor: Monitor,
 ) -> MappedAreas:
-    total = AreaTally(opened.legend)
-    tallies = {name: AreaTally(opened.legend) for name in zones}
-    windows = {name: pixel_window(geometry, opened.grid) for name, geometry in zones.items()}
-    rest = AreaTally(opened.legend)
-    for strip in track(opened.windows(), monitor, "measuring"):
-        indices, areas = opened.read(strip), _pixel_areas(opened, strip, config)
-        total.add(indices, areas)
-        outside = np.ones(strip.shape, np.bool_)
-        for name, geometry in zones.items():
-            part = windows[name] & strip
-            if not part.pixels:
-                continue
-            local = part.within(strip).slices
-            mask = inside(geometry, opened.grid, part)
-            tallies[name].add(indices[local][mask], areas[local][mask])
-            outside[local] &= ~mask
-        if zones:
-            rest.add(indices[outside], areas[outside])
-    by_zone = {name: tally.table() for name, tally in tallies.items()}
-    if zones and rest.table().total_m2 > 0:
-        by_zone[OUTSIDE] = rest.table()
-    return MappedAreas(total.table(), by_zone)
+    names = list(dict.fromkeys(name for found in zones for name in found))
+    tallies = _Tallies(legend, names)
+    windows = [(number, window) for number, opened in enumerate(maps) for window in opened.windows()]
+    places = [{n: pixel_window(g, m.grid) for n, g in found.items()} for m, found in zip(maps, zones, strict=True)]
+    for number, window in track(windows, monitor, "measuring"):
+        opened = maps[number]
+        indices, areas = opened.read(window), _pixel_areas(opened, window, config)
+        counted = np.ones(window.shape, np.bool_)
+        if len(maps) > 1:
+            counted = counted_pixels(maps, number, window, indices)
+            tallies.overlap_m2 += float(areas[~counted & (indices != IGNORE)].sum())
+        tallies.total.add(indices[counted], areas[counted])
+        if names:
+            near = {n: g for n, g in zones[number].items() if (places[number][n] & window).pixels}
+            _add_zones(tallies, opened, near, (window, indices, areas, counted), config)
+    return tallies.areas()
+
+
+def _add_zones(
+    tallies: _Tallies,
+    opened: ClassMap,
+    zones: Mapping[str, shapely.Geometry],
+    content: tuple[Window, NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_]],
+    config: MeasureConfig,
+) -> None:
+    """Add a window to the zones that reach into it, and the rest to what lies outside all."""
+    window, indices, areas, counted = content
+    left = np.ones(window.shape)
+    homeless = np.ones(window.shape, np.bool_)
+    for name, geometry in zones.items():
+        part = pixel_window(geometry, opened.grid) & window
+        local = part.within(window).slices
+        home = inside(geometry, opened.grid, part)
+        share = covered_shares(geometry, opened.grid, part) if config.edges == "share" else home.astype(np.float64)
+        chosen = counted[local] & ((share > 0) | home)
+        tallies.zones[name].add(indices[local][chosen], (areas[local] * share)[chosen], home[chosen])
+        left[local] -= share
+        homeless[local] &= ~home
+    left = np.where(left > _ROUNDING, left, 0.0)
+    chosen = counted & ((left > 0) | homeless)
+    tallies.rest.add(indices[chosen], (areas * left)[chosen], homeless[chosen])
 
 
 def _pixel_areas(opened: ClassMap, window: Window, config: MeasureConfig) -> NDArray[np.float64]:
@@ -128,73 +229,44 @@ def _pixel_areas(opened: ClassMap, window: Window, config: MeasureConfig) -> NDA
     return np.full(window.shape, nominal_pixel_area(config.gsd_m))
 
 
-def _read_zones(opened: ClassMap, config: MeasureConfig, monitor: Monitor) -> dict[str, shapely.Geometry]:
-    """Give zones by name in the CRS of the map; features of one name are one zone."""
-    if config.zones is None:
-        return {}
-    path, layer_name = split_layer_name(config.zones)
-    if opened.grid.crs is None:
-        raise VectorError(f"{opened.path}: has no CRS, so zones cannot be laid over it")
-    layer = read_layer(path, layer=layer_name).near(opened.grid.bounds, opened.grid.crs).to_crs(opened.grid.crs)
-    for note in layer.notes:
-        monitor.problem(note)
-    field = config.zone_field or _first_text_field(path, layer.attributes)
-    if field not in layer.attributes:
-        raise VectorError(f"{path}: has no field {field!r}; it has {', '.join(layer.attributes) or 'none'}")
-    parts: dict[str, list[shapely.Geometry]] = {}
-    nameless = set(layer.lacking(field))
-    if nameless:
-        what = f"{len(nameless)} feature(s) have no value in {field!r}"
-        monitor.problem(Problem(str(path), what, "they are zones named `feature N`; fill in the field"))
-    for fid, name, geometry in zip(layer.ids, layer.attributes[field], layer.geometries, strict=True):
-        if geometry.geom_type in {"Polygon", "MultiPolygon", "GeometryCollection"}:
-            parts.setdefault(f"feature {fid}" if fid in nameless else str(name), []).append(geometry)
-    if not parts:
-        raise VectorError(f"{path}: has no polygons; zones are polygons")
-    if OUTSIDE in parts:
-        raise VectorError(f"{path}: has a zone named {OUTSIDE!r}, the name of what lies in no zone; rename it")
-    zones = {name: shapely.union_all(geometries) for name, geometries in parts.items()}
-    overlaps = find_overlaps(list(zones.values()))
-    if overlaps:
-        one, other = (list(zones)[i] for i in (overlaps[0].first, overlaps[0].second))
-        what = f"{len(overlaps)} pair(s) of zones overlap, for example {one} and {other}"
-        monitor.problem(Problem(str(path), what, "what lies in both counts in each, so that sums are too large"))
-    return zones
+# --- What is said -----------------------------------------------------------------------------------------
 
 
-def _first_text_field(path: Path, attributes: Mapping[str, tuple[Any, ...]]) -> str:
-    for name, values in attributes.items():
-        if any(isinstance(v, str) for v in values):
-            return name
-    raise VectorError(
-        f"{path}: has no text field to name the zones by; choose one of "
-        f"{', '.join(attributes) or 'none'} with --zone-field"
-    )
-
-
-def _complain(opened: ClassMap, zones: Mapping[str, shapely.Geometry], areas: MappedAreas, monitor: Monitor) -> None:
+def _complain(maps: Sequence[ClassMap], areas: MappedAreas, config: MeasureConfig, monitor: Monitor) -> None:
+    first = maps[0]
+    if areas.coverage < config.min_coverage:
+        raise InputError(
+            f"{', '.join(str(m.path) for m in maps)}: {areas.coverage:.1%} of the area shows a class, the rest is "
+            f"nodata; at least {config.min_coverage:.1%} is asked for with --min-coverage"
+        )
+    zones = [name for name in areas.zones if name != OUTSIDE]
     empty = [name for name in zones if areas.zones[name].total_m2 == 0]
-    if len(empty) == len(zones) and zones:
+    if zones and len(empty) == len(zones):
         raise VectorError(
-            f"{opened.path}: no zone covers a pixel; the map spans {opened.grid.bounds} in {opened.grid.crs}: "
+            f"{first.path}: no zone covers a pixel; the map spans {first.grid.bounds} in {first.grid.crs}: "
             "check the CRS of the zones"
         )
     if empty:
         what = f"{len(empty)} of {len(zones)} zones cover no pixel: {', '.join(empty[:5])}"
-        monitor.problem(Problem(str(opened.path), what, "their areas are 0"))
+        monitor.problem(Problem(str(first.path), what, "their areas are 0"))
+    if areas.overlap_m2 > 0:
+        what = f"{len(maps)} maps show {areas.overlap_m2 / M2_PER_HA:,.2f} ha more than once"
+        monitor.problem(Problem(str(first.path), what, "the first map that shows a class counts", "note"))
 
 
-def _content(opened: ClassMap, areas: MappedAreas, config: MeasureConfig) -> dict[str, Any]:
-    method = "ellipsoid" if opened.grid.is_georeferenced else "nominal pixel size given by hand"
-    observed = areas.total.observed_m2
+def _content(maps: Sequence[ClassMap], legend: Legend, areas: MappedAreas, config: MeasureConfig) -> dict[str, Any]:
+    method = "ellipsoid" if maps[0].grid.is_georeferenced else "nominal pixel size given by hand"
     settings = asdict(config) | {"zones": None if config.zones is None else Path(config.zones).name}
-    return stamp(KIND, config=settings, inputs={"map": sha256_file(opened.path)}) | {
-        "map": opened.path.name,
-        "kind": "reference" if opened.provenance.get("hectares") == "reference" else "mapped",
+    inputs = {"map" if n == 0 else f"map {n + 1}": sha256_file(m.path) for n, m in enumerate(maps)}
+    is_reference = all(m.provenance.get("hectares") == "reference" for m in maps)
+    return stamp(KIND, config=settings, inputs=inputs) | {
+        "map": ", ".join(m.path.name for m in maps),
+        "kind": "reference" if is_reference else "mapped",
         "method": method,
-        "crs": opened.grid.crs,
-        "coverage": observed / areas.total.total_m2 if areas.total.total_m2 else 0.0,
-        "legend": opened.legend.to_json(),
+        "crs": maps[0].grid.crs,
+        "coverage": areas.coverage,
+        "overlap_m2": areas.overlap_m2,
+        "legend": legend.to_json(),
         "total": _records(areas.total),
         "zones": {name: _records(table) for name, table in areas.zones.items()},
     }
@@ -202,3 +274,7 @@ def _content(opened: ClassMap, areas: MappedAreas, config: MeasureConfig) -> dic
 
 def _records(table: AreaTable) -> list[dict[str, object]]:
     return [dict(zip(COLUMNS, row, strict=True)) for row in table_rows(table)]
+
+
+def _hectares(table: AreaTable) -> list[float]:
+    return [row.mapped_m2 / M2_PER_HA for row in table.rows if row.class_id is not None]

@@ -193,34 +193,34 @@ def evaluate(
 
 
 def measure(
-    class_map: Annotated[Path, Parameter(name="MAP")],
-    out: Annotated[Path, Parameter(name="AREAS.csv")],
-    /,
-    *,
+    *maps: Annotated[Path, Parameter(name="MAP... AREAS.csv")],
     config: Annotated[MeasureConfig, OPTIONS] = MeasureConfig(),  # noqa: B008
     general: Writing = Writing(),  # noqa: B008
 ) -> int:
     """Measure the mapped area of each class on the ellipsoid, in total and per zone.
 
-    Writes a CSV, and JSON beside it.
+    Writes a CSV, with JSON and a figure beside it. Several maps are measured together: where they overlap, the first
+    one that shows a class counts.
 
     Example: `hectares measure map.tif areas.csv --zones districts.gpkg`
 
     Parameters
     ----------
-    class_map
-        A class map, or any raster of one band of class codes.
-    out
-        The CSV file to write.
+    maps
+        One class map or several, or any rasters of one band of class codes; and last the CSV file to write.
     """
 
     def work(monitor: ConsoleMonitor) -> Outcome:
         from hectares.cli.showing import show_areas
-        from hectares.measure import measure_map
+        from hectares.measure import measure_maps
 
-        areas = measure_map(class_map, out, config, overwrite=general.overwrite, monitor=monitor)
-        lines = [*show_areas(areas), f"{out}, with .json beside it"]
-        return Outcome({"areas": out, "rows": list(areas.rows())}, lines)
+        if len(maps) < 2:
+            raise ConfigError("measure needs at least one map and, last, the CSV file to write")
+        *sources, out = maps
+        areas = measure_maps(sources, out, config, overwrite=general.overwrite, monitor=monitor)
+        lines = [*show_areas(areas), f"{out}, with .json and .png beside it"]
+        record = {"areas": out, "coverage": areas.coverage, "overlap_m2": areas.overlap_m2, "rows": list(areas.rows())}
+        return Outcome(record, lines)
 
     return run_verb(general, config, work)
 

@@ -58,6 +58,24 @@ def pixel_area(grid: Grid, window: Window) -> FloatArray:
     return _smooth_areas(crop)
 
 
+def pixel_area_at(grid: Grid, rows: FloatArray, cols: FloatArray) -> FloatArray:
+    """Give the area that a pixel has around places counted in pixels, m2 on the ellipsoid; rows and cols broadcast.
+
+    >>> from affine import Affine
+    >>> degrees = Grid("EPSG:4326", Affine(0.001, 0, 10, 0, -0.001, 60), (2, 2))
+    >>> pixel_area_at(degrees, np.array([0.5]), np.array([0.5])).round(2)
+    array([6216.9])
+    >>> pixel_area(degrees, degrees.window)[0].round(2)
+    array([6216.9, 6216.9])
+    """
+    if grid.crs is None:
+        raise GridError("this map has no CRS; areas need one, or the ground sampling distance in metres")
+    t = grid.transform
+    x, y = t.a * cols + t.b * rows + t.c, t.d * cols + t.e * rows + t.f
+    areas: FloatArray = _area_of_unit_square(_crs(grid), x, y) * abs(t.determinant)
+    return areas
+
+
 def nominal_pixel_area(gsd_m: float) -> float:
     """Give the area of a pixel from a ground sampling distance given by hand, m2.
 
@@ -108,7 +126,7 @@ def _smooth_areas(grid: Grid) -> FloatArray:
         block = blocks.pop()
         fitted = _fit_block(grid, block)
         if fitted is None:
-            blocks.extend(_halves(block))
+            blocks.extend(block.halves)
             continue
         coefficients = fitted
         rows = _pixel_means(block.height, coefficients.shape[0])
@@ -151,16 +169,6 @@ def _pixel_means(length: int, degree: int) -> FloatArray:
         integral = chebyshev.chebint(np.eye(degree)[k])
         columns.append(np.diff(chebyshev.chebval(edges, integral)) * (length / 2))
     return np.stack(columns, axis=1)
-
-
-def _halves(block: Window) -> tuple[Window, Window]:
-    if block.height >= block.width:
-        half = block.height // 2
-        upper = Window(block.row, block.col, half, block.width)
-        return upper, Window(block.row + half, block.col, block.height - half, block.width)
-    half = block.width // 2
-    left = Window(block.row, block.col, block.height, half)
-    return left, Window(block.row, block.col + half, block.height, block.width - half)
 
 
 def _unit_area(grid: Grid, block: Window, rows: FloatArray, cols: FloatArray) -> FloatArray:
@@ -287,10 +295,13 @@ class AreaTally:
         self._pixels = np.zeros(IGNORE + 1, np.int64)
         self._area_m2 = np.zeros(IGNORE + 1)
 
-    def add(self, class_map: NDArray[np.uint8], area_m2: FloatArray) -> None:
-        """Add class indices with the area of each pixel; both (h, w) or both flat."""
+    def add(self, class_map: NDArray[np.uint8], area_m2: FloatArray, counted: NDArray[np.bool_] | None = None) -> None:
+        """Add class indices with the area of each pixel; all (h, w) or all flat.
+
+        `counted` says which pixels are counted as such, where the areas are of parts of pixels.
+        """
         flat = class_map.ravel()
-        pixels = np.bincount(flat, minlength=IGNORE + 1)
+        pixels = np.bincount(flat if counted is None else flat[counted.ravel()], minlength=IGNORE + 1)
         outside = np.flatnonzero(pixels[len(self._legend) : IGNORE])
         if outside.size:
             largest = len(self._legend) + outside[-1]

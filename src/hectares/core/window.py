@@ -73,6 +73,21 @@ class Window:
         """
         return Window(self.row - outer.row, self.col - outer.col, self.height, self.width)
 
+    @property
+    def halves(self) -> tuple[Window, Window]:
+        """Give the two halves along the longer side.
+
+        >>> Window(0, 5, 2, 3).halves
+        (Window(row=0, col=5, height=2, width=1), Window(row=0, col=6, height=2, width=2))
+        """
+        if self.height >= self.width:
+            half = self.height // 2
+            upper = Window(self.row, self.col, half, self.width)
+            return upper, Window(self.row + half, self.col, self.height - half, self.width)
+        half = self.width // 2
+        left = Window(self.row, self.col, self.height, half)
+        return left, Window(self.row, self.col + half, self.height, self.width - half)
+
     def grow(self, margin: int) -> Window:
         """Give the window with a margin on every side."""
         return Window(self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin)
@@ -108,6 +123,15 @@ class _Axis:
         start = self._seam(i) if i > 0 else 0
         end = self._seam(i + 1) if i + 1 < self.count else self.extent
         return start, end - start
+
+    def over(self, start: int, end: int, *, reads: bool) -> list[int]:
+        spans = ((i, *(self.read(i) if reads else self.core(i))) for i in range(self.count))
+        return [i for i, first, length in spans if first < end and first + length > start]
+
+    def overlaps(self, start: int) -> tuple[int, int]:
+        i = start // self.step
+        shared = self.length - self.step
+        return (shared if i > 0 else 0), (shared if i + 1 < self.count else 0)
 
     def _seam(self, i: int) -> int:
         """First pixel of core i: the middle of the overlap of reads i - 1 and i."""
@@ -184,6 +208,38 @@ class Tiling(Sequence[Tile]):
         """Height and width of every reading window."""
         rows, cols = self._axes
         return rows.length, cols.length
+
+    @property
+    def context(self) -> int:
+        """Pixels around a core that its tile sees at least, on each side inside the scene; 0 if all is one tile."""
+        between = [(axis.length - axis.step) // 2 for axis in self._axes if axis.count > 1]
+        return min(between, default=0)
+
+    @property
+    def overcompute(self) -> float:
+        """Pixels computed for each pixel delivered.
+
+        >>> round(Tiling((4096, 4096), size=1024, overlap=64, stride=32).overcompute, 3)
+        1.129
+        """
+        height, width = self.tile_shape
+        return len(self) * height * width / (self.shape[0] * self.shape[1])
+
+    def over(self, window: Window, *, reads: bool = False) -> list[int]:
+        """Give the numbers of the tiles whose core meets a window; with `reads`, of those that see some of it.
+
+        >>> Tiling((10, 30), size=10, overlap=4).over(Window(0, 9, 2, 4))
+        [1]
+        """
+        rows, cols = self._axes
+        down = rows.over(window.row, window.row_end, reads=reads)
+        along = cols.over(window.col, window.col_end, reads=reads)
+        return [i * cols.count + j for i in down for j in along]
+
+    def overlaps(self, tile: Tile) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Give the pixels that a tile shares with the one before and the one after it, down and along."""
+        rows, cols = self._axes
+        return rows.overlaps(tile.read.row), cols.overlaps(tile.read.col)
 
     @property
     def counts(self) -> tuple[int, int]:
