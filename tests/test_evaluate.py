@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 
 from factory import UTM, Notes, WriteRaster
@@ -20,6 +22,7 @@ from hectares.core.window import Window
 from hectares.errors import ArtefactError, ConfigError, GridError, LegendError
 from hectares.evaluate import _warn_of_seen_chips, evaluate, evaluate_map
 from hectares.io.rasters.class_map import save_class_map
+from hectares.io.shapes.vectors import VectorLayer, write_layer
 from hectares.view.gallery import Example
 
 LEGEND = Legend.of({1: "water", 2: "forest", 5: "rock"})
@@ -301,3 +304,43 @@ def test_the_test_split_is_advised_only_where_there_is_one(test_chips: int, advi
     _warn_of_seen_chips(stored, store, EvaluateConfig(split="val"), notes)
     assert notes.problems[0].what.startswith("1 of 1 scored chips were seen")
     assert ("--split test" in notes.problems[0].remedy) == advised
+
+
+# --- Shapes as reference ----------------------------------------------------------------------------------
+
+
+def _shapes(folder: Path, names: Sequence[object], field: str = "cover") -> Path:
+    """Draw the two left columns of the map as the first class, the third one as the second."""
+    boxes = (shapely.box(*_corners(0, 2)), shapely.box(*_corners(2, 3)))
+    layer = VectorLayer("EPSG:32633", boxes, {field: tuple(names)}).to_crs("EPSG:4326")
+    write_layer(folder / "reference.gpkg", layer, name="drawn", overwrite=True)
+    return folder / "reference.gpkg"
+
+
+def _corners(left: int, right: int) -> tuple[float, float, float, float]:
+    (x0, y0), (x1, y1) = UTM @ (left, 3), UTM @ (right, 0)
+    return x0, y0, x1, y1
+
+
+def test_a_reference_may_be_shapes_in_another_crs(tmp_path: Path, class_map: Path):
+    shapes = _shapes(tmp_path, ("water", "forest"))
+    found = evaluate_map(class_map, shapes, tmp_path / "e.json", EvaluateConfig(class_field="cover"))
+    assert found.confusion.counts.tolist() == [[3, 2, 1], [0, 2, 0], [0, 0, 0]]
+
+
+def test_what_no_shape_covers_may_be_a_class(tmp_path: Path, class_map: Path):
+    config = EvaluateConfig(class_field="cover", background="rock")
+    found = evaluate_map(class_map, _shapes(tmp_path, ("water", "forest")), tmp_path / "e.json", config)
+    assert found.confusion.counts[2].tolist() == [1, 1, 0]
+
+
+def test_shapes_of_unknown_classes_are_refused(tmp_path: Path, class_map: Path):
+    config = EvaluateConfig(class_field="cover")
+    with pytest.raises(LegendError, match="lava"):
+        evaluate_map(class_map, _shapes(tmp_path, ("water", "lava")), tmp_path / "e.json", config)
+
+
+def test_options_of_shapes_are_refused_for_a_raster(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    reference = write_raster("ref.tif", REFERENCE, nodata=255)
+    with pytest.raises(ConfigError, match=r"is no vector file; --class-field, --aoi and --background are for those"):
+        evaluate_map(class_map, reference, tmp_path / "e.json", EvaluateConfig(background="rock"))

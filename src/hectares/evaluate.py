@@ -43,8 +43,9 @@ from hectares.io.chips.store import ChipStore, open_chips
 from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.raster import RasterFile, open_raster
-from hectares.io.reference import Reference, check_grid, open_reference
+from hectares.io.reference import Reference, ShapeRules, check_grid, open_reference
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
+from hectares.io.shapes.vectors import split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem, track
 from hectares.runtime.protocol import open_runtime
 from hectares.runtime.scoring import ChipFeed, Scorer, Sureness, Tuned, Tuning
@@ -81,7 +82,7 @@ def evaluate(
     overwrite: bool = False,
     monitor: Monitor = QUIET,
 ) -> Evaluation:
-    """Score a run against chips, or a class map against a reference raster, by what is given."""
+    """Score a run against chips, or a class map against a label raster or shapes, by what is given."""
     if Path(reference, "chips.json").is_file():
         return evaluate_chips(subject, reference, out, config, overwrite=overwrite, monitor=monitor)
     if Path(subject).is_dir():
@@ -204,12 +205,17 @@ def evaluate_map(
     overwrite: bool = False,
     monitor: Monitor = QUIET,
 ) -> Evaluation:
-    """Score a class map against a reference raster on the same grid; classes are matched by name."""
-    sources = [Path(class_map), Path(reference), *(p for p in (config.legend, config.scene, config.baseline) if p)]
+    """Score a class map against a raster on the same grid, or against shapes; classes are matched by name."""
+    shapes = ShapeRules(config.class_field, config.aoi, config.background)
+    sources = [
+        Path(class_map),
+        split_layer_name(reference)[0],
+        *(p for p in (config.legend, config.scene, config.baseline) if p),
+    ]
     targets = _targets(out, sources, overwrite=overwrite)
     with open_class_map(class_map) as opened:
         views_of(opened.legend, without=config.without)
-        truth = open_reference(Path(reference), opened, config.legend, monitor)
+        truth = open_reference(reference, opened, config.legend, shapes, monitor)
         scene = None if config.scene is None else _open_scene(config.scene, opened, monitor)
         if config.tune or config.threshold is not None:
             raise ConfigError("--tune and --threshold need the scores of a segmenter; a map holds classes alone")
@@ -220,8 +226,8 @@ def evaluate_map(
             )
         found.examples = _map_examples(opened, truth, scene, found, config)
         truth.label.close()
-        found.inputs = {"map": sha256_file(opened.path), "reference": sha256_file(Path(reference))}
-    found.subject = {"subject": "map", "map": Path(class_map).name, "reference": Path(reference).name}
+        found.inputs = {"map": sha256_file(opened.path), "reference": sha256_file(truth.path)}
+    found.subject = {"subject": "map", "map": Path(class_map).name, "reference": truth.path.name}
     shares = found.parts.reference_shares
     found.records = {"floor": majority_record(found.parts, found.legend, shares, "the reference")}
     return _save(targets, found, config, monitor)

@@ -159,7 +159,7 @@ def evaluate(
     config: Annotated[EvaluateConfig, OPTIONS] = EvaluateConfig(),  # noqa: B008
     general: Writing = Writing(),  # noqa: B008
 ) -> int:
-    """Score a run on chips, or a class map on a reference raster.
+    """Score a run on chips, or a class map on a label raster or on the shapes of a vector file.
 
     Writes counts and scores as JSON, the scores of the classes and all scores with intervals as CSV, and a figure.
 
@@ -170,7 +170,7 @@ def evaluate(
     subject
         A run, or a class map.
     reference
-        Folder of chips for a run; a label raster on the same grid for a map.
+        Folder of chips for a run; for a map, a label raster on the same grid, or a vector file in any CRS.
     out
         The JSON file to write.
     """

@@ -18,7 +18,13 @@ class EvaluateConfig:
     without: tuple[str, ...] = ()
     """Classes to leave out of the scores, by name; may be given several times."""
     legend: Path | None = None
-    """Legend of a reference raster, if its codes or colors are not those of the map; classes are matched by name."""
+    """Legend of a reference, if its codes or colors are not those of the map; classes are matched by name."""
+    class_field: str | None = None
+    """Attribute of a vector reference with the name or code of the class."""
+    aoi: str | None = None
+    """What was labelled of a vector reference, FILE or FILE:LAYER; outside of it nothing is scored."""
+    background: str | None = None
+    """Class of what no shape of a vector reference covers; by default it is taken as not labelled."""
     scene: Path | None = None
     """The image of the place, for the pictures of examples when a map is scored."""
     examples: int = 6

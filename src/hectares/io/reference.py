@@ -1,4 +1,4 @@
-"""A raster that a class map is compared with: which classes it means, and whether it lies where the map does."""
+"""What a class map is compared with: which classes it means, and whether it lies where the map does."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from numpy.typing import NDArray
 from hectares.core.grid import Grid, same_grid
 from hectares.core.legend import IGNORE, Legend
 from hectares.core.window import Window
-from hectares.errors import GridError, LegendError
+from hectares.errors import ConfigError, GridError, LegendError, VectorError
 from hectares.io.artefact import sha256_file
-from hectares.io.catalog import read_legend
-from hectares.io.labels import LabelFile
+from hectares.io.catalog import LabelRules, VectorLabel, read_legend
+from hectares.io.labels import LabelFile, LabelSource, open_label
 from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, ClassMap, open_class_map
 from hectares.io.rasters.raster import open_raster
+from hectares.io.shapes.vector_file import SUFFIXES
+from hectares.io.shapes.vectors import split_layer_name
 from hectares.monitor import Monitor, Problem
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A label raster in the class indices of a map."""
+    """Labels in the class indices of a map."""
 
-    label: LabelFile
+    path: Path
+    label: LabelSource
     lookup: NDArray[np.uint8]
     """(256,) from index in the label to index in the map; 255 for what the map does not know."""
 
@@ -33,14 +36,51 @@ class Reference:
         return self.lookup[self.label.read(window)]
 
 
-def open_reference(path: Path, opened: ClassMap, legend: Path | None, monitor: Monitor) -> Reference:
-    """Open the reference of a map. Raises LegendError if no class is shared, GridError if it lies elsewhere.
+@dataclass(frozen=True, slots=True)
+class ShapeRules:
+    """How shapes of a vector file are a reference."""
+
+    field: str | None = None
+    """Attribute with the name or code of the class."""
+    aoi: str | None = None
+    """FILE or FILE:LAYER of what was labelled; outside of it nothing is scored."""
+    background: str | None = None
+    """Class of what no shape covers; None: it was not labelled."""
+
+
+def open_reference(
+    path: str | Path, opened: ClassMap, legend: Path | None, shapes: ShapeRules, monitor: Monitor
+) -> Reference:
+    """Open the reference of a map: a label raster, or shapes of a vector file (FILE or FILE:LAYER).
 
     What cannot be known for sure, or looks like a mistake, is told: a reference without a CRS, the map itself, or a
-    map that a segmenter made.
+    map that a segmenter made. Raises LegendError if no class is shared, GridError if it lies elsewhere.
     """
+    file, layer = split_layer_name(path)
+    if file.suffix.lower() in SUFFIXES:
+        return _open_shapes(file, layer, opened, legend, shapes, monitor)
+    if shapes != ShapeRules():
+        raise ConfigError(f"{path}: is no vector file; --class-field, --aoi and --background are for those")
+    return _open_raster(Path(path), opened, legend, monitor)
+
+
+def _open_shapes(
+    path: Path, layer: str | None, opened: ClassMap, legend: Path | None, shapes: ShapeRules, monitor: Monitor
+) -> Reference:
+    if not path.exists():
+        raise VectorError(f"{path}: there is no such file")
+    aoi, aoi_layer = (None, None) if shapes.aoi is None else split_layer_name(shapes.aoi)
+    what = VectorLabel(path, layer, shapes.field, aoi=aoi, aoi_layer=aoi_layer)
+    meant = opened.legend if legend is None else read_legend(legend)
+    label = open_label(what, meant, LabelRules(background=shapes.background), opened.grid)
+    for note in label.notes:
+        monitor.problem(note)
+    return Reference(path, label, _match_names(path, label.legend, opened))
+
+
+def _open_raster(path: Path, opened: ClassMap, legend: Path | None, monitor: Monitor) -> Reference:
     label = LabelFile(path, _legend_of(opened, path, legend))
-    lookup = _match_names(label, opened)
+    lookup = _match_names(path, label.legend, opened)
     check_grid(label.path, label.grid, opened, monitor)
     if path.samefile(opened.path) or sha256_file(path) == sha256_file(opened.path):
         what = "is the map itself, or a copy of it"
@@ -49,7 +89,7 @@ def open_reference(path: Path, opened: ClassMap, legend: Path | None, monitor: M
         what = "is a class map that a segmenter made"
         remedy = "the scores tell how far two maps agree, not how good one is"
         monitor.problem(Problem(str(path), what, remedy))
-    return Reference(label, lookup)
+    return Reference(path, label, lookup)
 
 
 def check_grid(path: Path, grid: Grid, opened: ClassMap, monitor: Monitor) -> None:
@@ -88,15 +128,15 @@ def _legend_of(opened: ClassMap, reference: Path, legend: Path | None) -> Legend
     return replace(opened.legend, nodata=int(nodata) if free and nodata is not None else IGNORE)
 
 
-def _match_names(label: LabelFile, opened: ClassMap) -> NDArray[np.uint8]:
+def _match_names(path: Path, legend: Legend, opened: ClassMap) -> NDArray[np.uint8]:
     """Table from index in the reference to index in the map; what the map does not know is ignored."""
     lookup = np.full(IGNORE + 1, IGNORE, np.uint8)
-    for k, name in enumerate(label.legend.names):
+    for k, name in enumerate(legend.names):
         if name in opened.legend.names:
             lookup[k] = opened.legend.index(name)
     if (lookup == IGNORE).all():
         raise LegendError(
-            f"{label.path}: shares no class name with {opened.path} ({', '.join(label.legend.names)} "
+            f"{path}: shares no class name with {opened.path} ({', '.join(legend.names)} "
             f"against {', '.join(opened.legend.names)}); rename them in a legend given with --legend"
         )
     return lookup
