@@ -1,13 +1,13 @@
-"""Peak memory of `predict` and `measure` must not grow with the scene.
+"""Peak memory of `predict` and `measure` must not grow with the scene, neither with its height nor with its width.
 
-Each size runs in a fresh process, with the same settings and a network that costs little, on a sparse scene.
+Each size runs in a fresh process, with the same settings and a network that costs little. `--sparse` writes the blocks
+along the diagonal alone, which is what makes 100,000 x 100,000 px possible.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,19 +19,21 @@ import rasterio
 from rasterio.windows import Window as RioWindow
 
 
-def make_scene(path: Path, side: int) -> None:
-    """A tiled scene whose pixels are cheap to make: one random block, repeated."""
+def make_scene(path: Path, height: int, width: int, *, sparse: bool = False) -> None:
+    """A tiled scene whose pixels are cheap to make: one random block, repeated, or along the diagonal alone."""
     block = np.random.default_rng(0).integers(1, 255, (3, 512, 512), dtype=np.uint8)
     profile = {
-        "driver": "GTiff", "dtype": "uint8", "count": 3, "height": side, "width": side, "nodata": 0, "tiled": True,
+        "driver": "GTiff", "dtype": "uint8", "count": 3, "height": height, "width": width, "nodata": 0, "tiled": True,
         "blockxsize": 512, "blockysize": 512, "compress": "DEFLATE", "crs": "EPSG:32633",
-        "transform": rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000), "bigtiff": "YES",
+        "transform": rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000), "bigtiff": "YES", "sparse_ok": sparse,
     }  # fmt: skip
     with rasterio.open(path, "w", **profile) as dataset:
-        for row in range(0, side, 512):
-            for col in range(0, side, 512):
-                height, width = min(512, side - row), min(512, side - col)
-                dataset.write(block[:, :height, :width], window=RioWindow(col, row, width, height))
+        for row in range(0, height, 512):
+            for col in range(0, width, 512):
+                if sparse and row // 512 * (width // 512) // max(1, height // 512) != col // 512:
+                    continue
+                high, wide = min(512, height - row), min(512, width - col)
+                dataset.write(block[:, :high, :wide], window=RioWindow(col, row, wide, high))
 
 
 def make_segmenter(folder: Path) -> None:
@@ -55,6 +57,12 @@ def make_segmenter(folder: Path) -> None:
     save_segmenter(folder, spec, weights_of(network), stamp("segmenter", config={}, inputs={}))
 
 
+def _peak_mib() -> float:
+    """Of this process alone: `getrusage` begins with what the parent had."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
 def run_one(segmenter: Path, scene: Path, out: Path) -> dict[str, float]:
     """Predict and measure one scene in this process."""
     from hectares.config.measure import MeasureConfig
@@ -67,20 +75,21 @@ def run_one(segmenter: Path, scene: Path, out: Path) -> dict[str, float]:
     started = time.monotonic()
     predict_scene(segmenter, scene, out, PredictConfig())
     predicted = time.monotonic()
-    peak_predict = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_predict = _peak_mib()
     areas = measure_map(out, out.with_suffix(".csv"), MeasureConfig())
     return {
         "predict_s": predicted - started,
         "measure_s": time.monotonic() - predicted,
         "peak_predict_mib": peak_predict,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": _peak_mib(),
         "total_km2": areas.total.total_m2 / 1e6,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sides", type=int, nargs="+", default=[2_000, 20_000])
+    parser.add_argument("--sizes", nargs="+", default=["2000x2000", "20000x20000"], help="HEIGHTxWIDTH in px")
+    parser.add_argument("--sparse", action="store_true", help="blocks along the diagonal alone")
     parser.add_argument("--one", nargs=3, metavar=("SEGMENTER", "SCENE", "OUT"), help="used by the script itself")
     given = parser.parse_args()
     if given.one:
@@ -90,14 +99,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_segmenter(folder / "segmenter")
-        for side in given.sides:
-            scene, out = folder / f"{side}.tif", folder / f"map-{side}.tif"
-            make_scene(scene, side)
+        for size in given.sizes:
+            height, width = map(int, size.split("x"))
+            scene, out = folder / f"{size}.tif", folder / f"map-{size}.tif"
+            make_scene(scene, height, width, sparse=given.sparse)
             command = [sys.executable, __file__, "--one", str(folder / "segmenter"), str(scene), str(out)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-            results[side] = json.loads(done.stdout.splitlines()[-1])
-            shown = ", ".join(f"{key} {value:,.1f}" for key, value in results[side].items())
-            print(f"{side:>7,} px: {shown}", flush=True)
+            results[size] = json.loads(done.stdout.splitlines()[-1])
+            shown = ", ".join(f"{key} {value:,.1f}" for key, value in results[size].items())
+            print(f"{size:>15} px: {shown}", flush=True)
             scene.unlink()
     peaks = [r["peak_mib"] for r in results.values()]
     print(json.dumps({"peak_ratio": max(peaks) / min(peaks), "results": results}))

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ from hectares.errors import ArtefactError, CatalogError, GridError, Interrupted,
 from hectares.io.catalog import Catalog, LabelRules, read_catalog
 from hectares.io.label_index import INDEX, JOURNAL
 from hectares.io.labels import open_label
-from hectares.io.rasters.label_rasters import PalettePng
+from hectares.io.rasters.palette_png import PalettePng
 from hectares.io.rasters.raster import open_raster
+from hectares.io.rasters.style import shown_classes
 from hectares.labels import LabelFolder, write_labels
 from hectares.monitor import QUIET, Monitor, QuietMonitor
 from hectares.prepare import prepare_source
@@ -125,7 +127,21 @@ def test_a_turned_grid_is_placed_by_both(tmp_path: Path, write_raster: WriteRast
 
 def test_an_image_without_a_place_has_no_world_file(tmp_path: Path, write_raster: WriteRaster, legend: Legend):
     write(one(write_raster, legend, CODES, crs=None, transform=None), tmp_path / "out")
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"x.tif", "x.png", INDEX, "legend.json", "catalog.json"}
+    beside = {"x.qml", "x.tif.aux.xml", INDEX, "legend.json", "catalog.json"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"x.tif", "x.png"} | beside
+
+
+def test_a_style_and_an_attribute_table_with_counts_stand_beside_a_label(
+    tmp_path: Path, write_raster: WriteRaster, legend: Legend
+):
+    write(one(write_raster, legend, CODES), tmp_path / "out")
+    with rasterio.open(tmp_path / "out" / "x.tif") as dataset:
+        codes = dataset.read(1)
+    rows = [[c.text for c in r.iter("F")] for r in ET.parse(tmp_path / "out" / "x.tif.aux.xml").iter("Row")]
+    assert [row[:3] for row in rows] == [
+        [str(c.code), str((codes == c.code).sum()), c.name] for c in sorted(legend.classes, key=lambda c: c.code)
+    ]
+    assert shown_classes(tmp_path / "out" / "x.qml") == shown_classes(tmp_path / "out" / "x.tif.aux.xml")
 
 
 def test_pictures_can_be_left_out(tmp_path: Path, source: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+import shapely
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,13 +25,26 @@ from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.core.scene import ArraySource
 from hectares.core.spec import SegmenterSpec
-from hectares.core.window import Tiling
-from hectares.errors import ArtefactError, BandError, ConfigError, GsdError, InputError, Interrupted, RasterError
+from hectares.core.window import Tiling, Window
+from hectares.errors import (
+    ArtefactError,
+    BandError,
+    ConfigError,
+    GsdError,
+    InputError,
+    Interrupted,
+    RasterError,
+    VectorError,
+)
 from hectares.io.artefact import stamp
 from hectares.io.outputs import work_path
 from hectares.io.rasters.class_map import open_class_map
-from hectares.io.segmenter import save_segmenter
-from hectares.predict import predict_scene, predict_scenes, predict_tiles
+from hectares.io.rasters.map_files import side_cars
+from hectares.io.rasters.raster import open_raster
+from hectares.io.segmenter import amend_segmenter, find_segmenter, save_segmenter
+from hectares.io.shapes.vectors import VectorLayer, write_layer
+from hectares.predict import plan_scene, predict_scene, predict_scenes, predict_shard, predict_tiles
+from hectares.scale.setup import plan_tiles
 
 SHAPE = (13, 16)
 RNG = np.random.default_rng(3)
@@ -238,7 +254,8 @@ def test_a_scene_becomes_its_class_map(setup: Setup, write_raster: WriteRaster, 
         assert opened.provenance["runtime"] == "fake"
         assert opened.provenance["bands"] == BANDS
     assert not work_path(out).exists()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["map.qml", "map.tif", "model", "scene.tif"]
+    beside = {p.name for p in side_cars(out).values()}
+    assert {p.name for p in tmp_path.iterdir()} == {"map.tif", "model", "scene.tif"} | beside
 
 
 def test_invalid_pixels_reach_the_network_as_0(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
@@ -474,7 +491,307 @@ def test_a_bad_scene_does_not_stop_the_others(setup: Setup, write_raster: WriteR
         predict_scenes(setup.folder, [bad, bad.with_name("c.tif")], tmp_path / "maps", CONFIG, monitor=notes)
 
 
-@pytest.mark.parametrize("name", ["m.qml", "m.png", "m"])
+@pytest.mark.parametrize("name", ["m.qml", "m.jpg", "m"])
 def test_a_map_has_the_name_of_a_geotiff(setup: Setup, write_raster: WriteRaster, tmp_path: Path, name: str):
     with pytest.raises(ArtefactError, match=r"end its name in \.tif"):
         predict_scene(setup.folder, _scene(write_raster), tmp_path / name, CONFIG)
+
+
+# --- Context ----------------------------------------------------------------------------------------------
+
+
+def _spec(legend: Legend, context: int | None) -> SegmenterSpec:
+    stats = BandStats(tuple(BANDS), (90.0,) * 3, (50.0,) * 3)
+    return SegmenterSpec("fake", {}, stats, legend, gsd_m=None, tile_px=256, context_px=context)
+
+
+@pytest.mark.parametrize(
+    ("context", "config", "overlap"),
+    [
+        (40, PredictConfig(), 80),
+        (5, PredictConfig(), 64),  # the tail of what a network sees adds up
+        (0, PredictConfig(), 0),
+        (None, PredictConfig(), 128),
+        (400, PredictConfig(), 256),
+        (40, PredictConfig(overlap_px=6), 6),
+    ],
+)
+def test_tiles_overlap_by_twice_the_measured_context(
+    legend: Legend, context: int | None, config: PredictConfig, overlap: int
+):
+    source = ArraySource(np.zeros((3, 1, 4000), np.uint8), Grid(None, Affine.identity(), (1, 4000)), BANDS)
+    assert plan_tiles(source, [_spec(legend, context)], config, stride=1).overlap == overlap
+
+
+def test_a_context_that_is_cut_is_noted(legend: Legend, notes: Notes):
+    source = ArraySource(np.zeros((3, 1, 4000), np.uint8), Grid(None, Affine.identity(), (1, 4000)), BANDS)
+    plan_tiles(source, [_spec(legend, 400)], PredictConfig(), stride=1, monitor=notes)
+    assert [p.severity for p in notes.problems] == ["note"]
+    assert "looks 400 px far, tiles of 1024 px give it 128 px" in notes.problems[0].what
+
+
+def test_the_map_tells_context_and_overcompute(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    with open_class_map(predict_scene(setup.folder, _scene(write_raster), tmp_path / "m.tif", CONFIG)) as opened:
+        assert opened.provenance["context_px"] == 2
+        assert opened.provenance["overcompute"] == pytest.approx(3 * 3 * 8 * 8 / (13 * 16), abs=0.9)
+
+
+# --- Scores, blending, several answers --------------------------------------------------------------------
+
+
+def _softmax(image: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    raised = np.exp(image.astype(np.float64) / temperature)
+    return raised / raised.sum(axis=0)
+
+
+SMALL = (IMAGE % 5).astype(np.uint8)  # logits whose scores are neither 0 nor 1
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+@pytest.mark.parametrize("blend", ["crop", "taper"])
+def test_scores_lie_beside_the_map(setup: Setup, write_raster: WriteRaster, tmp_path: Path, kind: str, blend: str):
+    scene = write_raster("scene.tif", SMALL, names=BANDS, valid=VALID, valid_as="mask")
+    config = PredictConfig(tile_px=8, overlap_px=4, scores_type=kind, blend=blend)
+    out = predict_scene(setup.folder, scene, tmp_path / "m.tif", config, scores=tmp_path / "s.tif")
+    with rasterio.open(tmp_path / "s.tif") as opened:
+        found, legend = opened.read(), opened.descriptions
+        assert opened.crs is not None
+        assert opened.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert opened.scales == ((1 / 250,) * 3 if kind == "uint8" else (1.0,) * 3)
+        assert opened.nodata == 255 or np.isnan(opened.nodata)
+    expected = _softmax(SMALL)
+    tolerance = {"uint8": 0.5 / 250, "float32": 1e-6}[kind] + (1e-3 if blend == "taper" else 0)
+    shares = found / (250 if kind == "uint8" else 1)
+    assert np.abs(shares - expected)[:, VALID].max() <= tolerance
+    assert ((found == 255) if kind == "uint8" else np.isnan(found))[:, ~VALID].all()
+    assert np.array_equal(_indices(out), np.where(VALID, expected.argmax(axis=0), 255))
+    assert legend == setup.runtimes[0].spec.legend.names
+    assert not work_path(out).exists()
+
+
+@pytest.mark.parametrize("options", [{"tta": "d4"}, {"tta": "flips", "mean": "geometric"}, {"blend": "taper"}])
+def test_a_pointwise_network_gives_the_same_map_in_every_way(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, options: dict[str, Any]
+):
+    scene = write_raster("scene.tif", SMALL, names=BANDS, valid=VALID, valid_as="mask")
+    out = predict_scene(setup.folder, scene, tmp_path / "m.tif", PredictConfig(tile_px=8, overlap_px=4, **options))
+    found = _indices(out)
+    best = np.take_along_axis(SMALL, np.where(found == 255, 0, found)[None].astype(int), 0)[0]
+    assert np.array_equal(found == 255, ~VALID)
+    assert np.array_equal(best[VALID], SMALL.max(axis=0)[VALID])  # of equals, any
+
+
+@pytest.mark.parametrize("options", [{}, {"blend": "taper"}])
+def test_a_killed_run_with_scores_goes_on_with_the_same_bytes(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, options: dict[str, Any]
+):
+    scene = write_raster("scene.tif", SMALL, names=BANDS, valid=VALID, valid_as="mask")
+    config = PredictConfig(tile_px=8, overlap_px=4, **options)
+    predict_scene(setup.folder, scene, tmp_path / "a.tif", config, scores=tmp_path / "a-s.tif")
+    setup.stop_after = 3
+    with pytest.raises(KeyboardInterrupt):
+        predict_scene(setup.folder, scene, tmp_path / "b.tif", config, scores=tmp_path / "b-s.tif")
+    setup.stop_after = None
+    predict_scene(setup.folder, scene, tmp_path / "b.tif", config, scores=tmp_path / "b-s.tif")
+    for end in (".tif", "-s.tif"):
+        assert (tmp_path / f"a{end}").read_bytes() == (tmp_path / f"b{end}").read_bytes()
+
+
+def test_a_run_killed_between_scores_and_map_goes_on(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    scene, out, scores = _scene(write_raster), tmp_path / "m.tif", tmp_path / "s.tif"
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "save_class_blocks", stop)
+        with pytest.raises(KeyboardInterrupt):
+            predict_scene(setup.folder, scene, out, CONFIG, scores=scores)
+    assert scores.exists()
+    predict_scene(setup.folder, scene, out, CONFIG, scores=scores)
+    assert np.array_equal(_indices(out), EXPECTED)
+    with pytest.raises(ArtefactError, match="exists already"):
+        predict_scene(setup.folder, scene, out, CONFIG, scores=scores)
+
+
+def test_a_run_killed_right_after_the_map_was_placed_is_finished(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    scene = _scene(write_raster)
+    with monkeypatch.context() as patched:
+        patched.setattr(module.Journal, "close", stop)
+        with pytest.raises(KeyboardInterrupt):
+            predict_scene(setup.folder, scene, tmp_path / "m.tif", CONFIG)
+    assert work_path(tmp_path / "m.tif").exists()
+    predict_scene(setup.folder, scene, tmp_path / "m.tif", CONFIG)
+    assert not work_path(tmp_path / "m.tif").exists()
+
+
+def test_scores_of_another_run_are_kept(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    scores = tmp_path / "s.tif"
+    scores.write_text("old")
+    with pytest.raises(ArtefactError, match=r"s\.tif: exists already"):
+        predict_scene(setup.folder, _scene(write_raster), tmp_path / "m.tif", CONFIG, scores=scores)
+    assert scores.read_text() == "old"
+
+
+def test_the_stored_temperature_makes_scores_honest(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    amend_segmenter(find_segmenter(setup.folder), calibration={"temperature": 2.0})
+    scene = write_raster("scene.tif", SMALL, names=BANDS)
+    config = PredictConfig(tile_px=8, overlap_px=4, scores_type="float32")
+    predict_scene(setup.folder, scene, tmp_path / "m.tif", config, scores=tmp_path / "s.tif")
+    with rasterio.open(tmp_path / "s.tif") as opened:
+        assert np.allclose(opened.read(), _softmax(SMALL, 2.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("blend", ["crop", "taper"])
+def test_what_is_unsure_is_a_class_of_its_own(setup: Setup, write_raster: WriteRaster, tmp_path: Path, blend: str):
+    scene = write_raster("scene.tif", SMALL, names=BANDS, valid=VALID, valid_as="mask")
+    config = PredictConfig(tile_px=8, overlap_px=4, unsure=0.6, blend=blend)
+    scores = _softmax(SMALL)
+    expected = np.where(scores.max(axis=0) < 0.6, 3, scores.argmax(axis=0))
+    with open_class_map(predict_scene(setup.folder, scene, tmp_path / "m.tif", config)) as opened:
+        assert opened.legend.names[3] == "unsure"
+        assert np.array_equal(opened.read(opened.grid.window), np.where(VALID, expected, 255))
+
+
+def test_runs_vote_together(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    scene = write_raster("scene.tif", SMALL, names=BANDS)
+    other = shutil.copytree(setup.folder, tmp_path / "other")
+    amend_segmenter(find_segmenter(other), calibration={"temperature": 4.0})
+    config = PredictConfig(tile_px=8, overlap_px=4, with_=(str(other),), scores_type="float32")
+    predict_scene(setup.folder, scene, tmp_path / "m.tif", config, scores=tmp_path / "s.tif")
+    with rasterio.open(tmp_path / "s.tif") as opened:
+        assert np.allclose(opened.read(), (_softmax(SMALL) + _softmax(SMALL, 4.0)) / 2, atol=1e-6)
+
+
+def test_runs_of_other_classes_or_bands_do_not_vote(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    for name, names, legend, message in (
+        ("classes", BANDS, Legend.of({1: "x", 2: "y", 3: "z"}), "has the classes 1 x, 2 y, 3 z, not"),
+        ("bands", ["a", "b", "d"], setup_legend(setup), "takes the bands a, b, d, not a, b, c"),
+    ):
+        stats = BandStats(tuple(names), (90.0,) * 3, (50.0,) * 3)
+        spec = SegmenterSpec("fake", {}, stats, legend, gsd_m=None, tile_px=8, scaling="none")
+        (tmp_path / name).mkdir()
+        save_segmenter(tmp_path / name, spec, {"w": np.zeros(1, np.float32)}, stamp("segmenter", config={}, inputs={}))
+        config = PredictConfig(with_=(str(tmp_path / name),))
+        with pytest.raises(ArtefactError, match=message):
+            predict_scene(setup.folder, _scene(write_raster), tmp_path / "m.tif", config)
+
+
+def setup_legend(setup: Setup) -> Legend:
+    return find_segmenter(setup.folder).spec.legend
+
+
+def test_a_mean_of_one_answer_is_refused():
+    with pytest.raises(ConfigError, match="--mean is that of several scores"):
+        PredictConfig(mean="geometric")
+
+
+# --- Area of interest -------------------------------------------------------------------------------------
+
+
+def _polygon(path: Path, grid: Grid, window: Window) -> Path:
+    left, top = grid.transform @ (window.col, window.row)
+    right, bottom = grid.transform @ (window.col_end, window.row_end)
+    layer = VectorLayer(grid.crs, (shapely.box(left, bottom, right, top),), {"name": ("park",)})
+    write_layer(path, layer.to_crs("EPSG:4326"), name="park", overwrite=False)
+    return path
+
+
+@pytest.mark.parametrize("blend", ["crop", "taper"])
+def test_only_the_area_of_interest_is_mapped(setup: Setup, write_raster: WriteRaster, tmp_path: Path, blend: str):
+    scene = _scene(write_raster)
+    with open_raster(scene) as opened:
+        aoi = _polygon(tmp_path / "park.gpkg", opened.grid, Window(1, 2, 5, 4))
+    config = PredictConfig(tile_px=8, overlap_px=0, aoi=f"{aoi}:park", blend=blend)
+    out = predict_scene(setup.folder, scene, tmp_path / "m.tif", config)
+    inside = np.zeros(SHAPE, bool)
+    inside[1:6, 2:6] = True
+    assert np.array_equal(_indices(out), np.where(inside, EXPECTED, 255))
+    assert len(setup.runtimes[0].batches) == 1  # the other tiles are not even read
+    with open_class_map(out) as opened:
+        assert opened.provenance["config"]["aoi"] == "park.gpkg:park"
+
+
+def test_an_area_elsewhere_is_refused(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    scene = _scene(write_raster)
+    with open_raster(scene) as opened:
+        aoi = _polygon(tmp_path / "park.gpkg", opened.grid, Window(900, 2, 5, 4))
+    with pytest.raises(VectorError, match="covers no pixel of"):
+        predict_scene(setup.folder, scene, tmp_path / "m.tif", PredictConfig(aoi=str(aoi)))
+
+
+# --- The plan ---------------------------------------------------------------------------------------------
+
+
+def test_a_plan_writes_nothing(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    scene = _scene(write_raster)
+    before = sorted(tmp_path.rglob("*"))
+    found = plan_scene(setup.folder, scene, PredictConfig(tile_px=8, overlap_px=4, tta="flips"), with_scores=True)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert found["scene"] == {"height_px": 13, "width_px": 16}
+    assert found["passes"] == 4
+    assert found["tiles"]["count"] == found["batches"]
+    assert found["tiles"]["context_px"] == 2
+    assert found["runtime"] == "fake"
+    assert min(found["peak_memory_mib"], found["seconds_a_batch"] + 1, found["minutes"] + 1) > 0
+
+
+# --- Shards -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [[1, 2, 3], [3, 1, 2]])
+@pytest.mark.parametrize("blend", ["crop", "taper"])
+def test_shards_in_any_order_give_the_bytes_of_one_process(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, order: list[int], blend: str
+):
+    scene = write_raster("scene.tif", SMALL, names=BANDS, valid=VALID, valid_as="mask")
+    config = PredictConfig(tile_px=8, overlap_px=4, blend=blend)
+    predict_scene(setup.folder, scene, tmp_path / "a.tif", config, scores=tmp_path / "a-s.tif")
+    passes = len(setup.runtimes[0].batches)
+    out, scores = tmp_path / "b.tif", tmp_path / "b-s.tif"
+    for number in order:
+        predict_shard(setup.folder, scene, out, config, shard=f"{number}/3", scores=scores)
+    assert not out.exists()
+    assert sum(len(r.batches) for r in setup.runtimes[1:]) == passes
+    predict_scene(setup.folder, scene, out, config, scores=scores)
+    assert not setup.runtimes[-1].batches
+    assert out.read_bytes() == (tmp_path / "a.tif").read_bytes()
+    assert scores.read_bytes() == (tmp_path / "a-s.tif").read_bytes()
+
+
+def test_what_no_shard_did_is_done_at_the_end(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    scene, out = _scene(write_raster), tmp_path / "m.tif"
+    predict_shard(setup.folder, scene, out, CONFIG, shard="2/2")
+    assert np.array_equal(_indices(predict_scene(setup.folder, scene, out, CONFIG)), EXPECTED)
+    assert 0 < len(setup.runtimes[-1].batches) < len(setup.runtimes[0].batches) + len(setup.runtimes[-1].batches)
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "3", "a/b", "-1/3"])
+def test_a_shard_that_is_none_is_refused(setup: Setup, write_raster: WriteRaster, tmp_path: Path, shard: str):
+    with pytest.raises(ConfigError, match="shard"):
+        predict_shard(setup.folder, _scene(write_raster), tmp_path / "m.tif", CONFIG, shard=shard)
+
+
+def test_a_shard_of_another_configuration_is_refused(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    scene, out = _scene(write_raster), tmp_path / "m.tif"
+    predict_shard(setup.folder, scene, out, CONFIG, shard="1/2")
+    with pytest.raises(ArtefactError, match="another configuration"):
+        predict_shard(setup.folder, scene, out, PredictConfig(tile_px=8, overlap_px=0, batch=2), shard="2/2")
+
+
+def test_a_file_that_came_while_a_run_was_stopped_is_kept(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    scene, out = _scene(write_raster), tmp_path / "m.tif"
+    setup.stop_after = 1
+    with pytest.raises(KeyboardInterrupt):
+        predict_scene(setup.folder, scene, out, CONFIG)
+    out.write_text("not a map")
+    with pytest.raises(ArtefactError, match="exists already"):
+        predict_scene(setup.folder, scene, out, CONFIG)
+    assert out.read_text() == "not a map"

@@ -17,6 +17,7 @@ from hectares.core.legend import Legend
 from hectares.core.spec import SegmenterSpec
 from hectares.errors import ArtefactError, Interrupted
 from hectares.io.artefact import stamp
+from hectares.io.rasters.map_files import side_cars
 from hectares.io.rasters.scene_file import write_scene
 from hectares.io.segmenter import save_segmenter
 from hectares.monitor import QuietMonitor
@@ -86,7 +87,7 @@ def test_a_stopped_prediction_goes_on_where_it_stood(segmenter, scene, undisturb
     predict_scene(segmenter, scene, target, CONFIG, monitor=watcher)
     assert watcher.seen[0] == batches
     assert target.read_bytes() == undisturbed
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["map.qml", "map.tif"]
+    assert {p.name for p in tmp_path.iterdir()} == {"map.tif"} | {p.name for p in side_cars(target).values()}
 
 
 def test_a_damaged_batch_is_computed_again(segmenter, scene, undisturbed, tmp_path):
@@ -150,3 +151,23 @@ def test_the_command_survives_signals(segmenter, scene, undisturbed, tmp_path, n
     assert done.returncode in {0, 4}  # 4: the map is there already
     assert (tmp_path / "map.tif").exists()
     assert (tmp_path / "map.tif").read_bytes() == undisturbed
+
+
+def test_a_killed_command_with_scores_goes_on_to_the_same_bytes(segmenter, scene, tmp_path):
+    config = PredictConfig(tile_px=64, overlap_px=16, device="cpu", tta="flips")
+    whole = tmp_path / "whole"
+    predict_scene(segmenter, scene, whole / "map.tif", config, scores=whole / "scores.tif")
+    target, scores = tmp_path / "map.tif", tmp_path / "scores.tif"
+    line = [sys.executable, "-m", "hectares", "predict", str(segmenter), str(scene), str(target), "-q"]
+    line += ["--scores", str(scores), "--tile-px", "64", "--overlap-px", "16", "--device", "cpu", "--tta", "flips"]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    journal = tmp_path / ".hectares-map.tif"
+    deadline = time.monotonic() + 120
+    while len(list(journal.glob("*.bin"))) < 3 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    process.wait(timeout=60)
+    predict_scene(segmenter, scene, target, config, scores=scores, keep_same=True)
+    assert target.read_bytes() == (whole / "map.tif").read_bytes()
+    assert scores.read_bytes() == (whole / "scores.tif").read_bytes()
+    assert not journal.exists()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hectares.core.legend import MAP_NODATA, hex_color
 from hectares.errors import InputError
 from hectares.io.artefact import read_json
 from hectares.io.builtin import locate
 from hectares.io.chips.store import open_chips
-from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, open_class_map
+from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, ClassMap, open_class_map
+from hectares.io.rasters.map_files import side_cars
 from hectares.io.rasters.raster import RasterFacts, open_raster
 from hectares.io.segmenter import find_segmenter
 from hectares.io.shapes.vectors import read_layer
@@ -86,12 +88,25 @@ def _describe_raster(path: Path) -> dict[str, Any]:
         facts = raster.facts
     if LEGEND_TAG in facts.tags:
         with open_class_map(path) as opened:
-            classes = {c.code: c.name for c in opened.legend.classes}
             common = _raster_facts(opened.raster.facts)
-            return {"what": "class map", **common, "classes": classes, "provenance": dict(opened.provenance)}
+            found = {"what": "class map", **common, **_classes(opened), "provenance": dict(opened.provenance)}
+            return found | {"beside": [p.name for p in side_cars(opened.path).values() if p.is_file()]}
     common = _raster_facts(facts)
     tags = {k: v for k, v in facts.tags.items() if k not in {LEGEND_TAG, PROVENANCE_TAG}}
     return {"what": "scene", **common, "tags": tags}
+
+
+def _classes(opened: ClassMap) -> dict[str, Any]:
+    """Give classes with their colors, and what was counted when the map was written."""
+    classes = opened.legend.classes
+    found: dict[str, Any] = {"classes": {c.code: c.name for c in classes}}
+    found["colors"] = {c.code: hex_color(c.color) for c in classes}
+    seal = opened.seal
+    if seal is None:
+        return found
+    found["pixels"] = {c.code: seal.pixels.get(c.code, 0) for c in classes}
+    found["nodata_pixels"] = seal.pixels.get(MAP_NODATA, 0)
+    return found if seal.seams is None else found | {"seams": dict(seal.seams)}
 
 
 def _raster_facts(facts: RasterFacts) -> dict[str, Any]:

@@ -1,45 +1,53 @@
 """Segmenter and scene to a class map, streamed tile by tile.
 
-Tiles are read with context and keep only their core, and cores partition the scene. The tiles of a batch depend
-on the tile index alone. Finished batches are kept in a journal beside the target, so that a killed run goes on
-and gives the same bytes. Memory depends on tile and batch, not on the scene.
+Tiles are read with context and keep only their core, and cores partition the scene; or they are blended. The tiles of
+a batch depend on the tile index alone. Finished batches are kept in a journal beside the target, so that a killed run
+goes on and gives the same bytes. Memory depends on tile and batch, not on the scene.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
+import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hectares.config.predict import PredictConfig
-from hectares.core.legend import IGNORE
-from hectares.core.scene import Chip, RasterSource
-from hectares.core.spec import SegmenterSpec
+from hectares.core.scene import RasterSource
+from hectares.core.seams import SeamCounter
 from hectares.core.window import Tile, Tiling, Window
 from hectares.errors import ArtefactError, ConfigError, InputError
-from hectares.io.artefact import plain, stamp
+from hectares.io.artefact import plain
 from hectares.io.journal import Journal
-from hectares.io.outputs import check_target, exclusive, resolve
-from hectares.io.rasters.class_map import open_class_map, save_class_map, style_path
+from hectares.io.outputs import check_target, exclusive, resolve, work_path
+from hectares.io.rasters.class_map import open_class_map, save_class_blocks
+from hectares.io.rasters.cog import block_windows
+from hectares.io.rasters.map_files import check_map_target
 from hectares.io.rasters.scenes import SceneFile
-from hectares.io.scene_contract import InputRule, hash_scene, open_for, scene_files, scene_scaling
-from hectares.io.segmenter import StoredSegmenter, find_segmenter
+from hectares.io.rasters.score_map import is_of, save_scores
+from hectares.io.scene_contract import InputRule, open_for, scene_files
+from hectares.io.shapes.vectors import split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem
-from hectares.runtime.protocol import Runtime, open_runtime
+from hectares.runtime.answering import VIEWS
+from hectares.runtime.protocol import open_runtime
+from hectares.scale.assembling import Assembly
+from hectares.scale.estimate import Cost, estimate_cost
+from hectares.scale.plan import WorkPlan
+from hectares.scale.setup import Setup, find_members, set_up
+from hectares.scale.stream import stream
+from hectares.scale.tiles import Decision, ScaleFunction, TileResult, TileWork
 
+T = TypeVar("T")
 ScoreFunction = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(B, C, h, w), scaled, to (B, K, h, w); logits do as well as scores."""
-ScaleFunction = Callable[[NDArray[Any]], NDArray[np.float32]]
-"""(C, h, w) in raster units to what the network sees."""
-
-_READ_AHEAD = 2  # batches
+_SUFFIXES = {".tif", ".tiff"}
 
 
 def predict_scene(
@@ -48,45 +56,101 @@ def predict_scene(
     out: str | Path,
     config: PredictConfig,
     *,
+    scores: str | Path | None = None,
     overwrite: bool = False,
     keep_same: bool = False,
     monitor: Monitor = QUIET,
 ) -> Path:
-    """Write the class map of a scene. Memory depends on tile and batch, not on the scene.
+    """Write the class map of a scene, and the scores of its classes if `scores` names a file for them.
 
     `keep_same` leaves a finished map of the same inputs and configuration as it is, instead of refusing.
 
     Raises BandError if bands are missing, GsdError if the GSD differs by more than config.gsd_tolerance,
     ArtefactError if the target exists or an unfinished run of another configuration lies there.
     """
-    target, files = resolve(out), scene_files(scene)
-    if target.suffix.lower() not in {".tif", ".tiff"}:
-        raise ArtefactError(f"{target}: a class map is a GeoTIFF; end its name in .tif")
-    stored = find_segmenter(segmenter)
-    if stored.spec.multilabel:
-        raise ArtefactError(
-            f"{segmenter}: its classes may overlap, so no map of one class a pixel can be made; "
-            "score it with `hectares evaluate`, or train on chips without --multilabel to make a map"
-        )
-    rule = InputRule(config.bidx, config.gsd_tolerance)
-    with exclusive(target), open_for(stored.spec, files, rule, monitor) as source:
-        runtime = open_runtime(stored, name=config.runtime, device=config.device)
-        tiling = plan_tiles(source, stored.spec, config, stride=runtime.stride)
-        provenance = _provenance(stored, files, config, runtime, tiling)
-        if keep_same and not overwrite and _is_finished(target, provenance):
+    target = _target(out, "a class map is a GeoTIFF, or a PNG", {*_SUFFIXES, ".png"})
+    beside = None if scores is None else _target(scores, "scores are a GeoTIFF", _SUFFIXES)
+    if beside == target:
+        raise ConfigError(f"{target}: is named twice; class map and scores are two files")
+    with exclusive(target), _prepared(segmenter, scene, config, with_scores=beside is not None, monitor=monitor) as job:
+        if _is_finished(target, beside, job, overwrite=overwrite, keep_same=keep_same):
             return target
-        for path in (target, style_path(target)):
-            check_target(path, overwrite=overwrite, inputs=[*files, *stored.folder.iterdir()])
-        journal = Journal(target, provenance, overwrite=overwrite)
-        _predict_batches(source, runtime, tiling, config.batch, journal, monitor)
-        _report_damage(source, monitor)
-        monitor.progress("writing map", 0, 1)
-        legend = stored.spec.legend
-        strips = (legend.decode(strip) for strip in _strips(tiling, config.batch, journal))
-        save_class_map(target, journal.folder, strips, source.grid, legend, provenance, overwrite=overwrite)
-        monitor.progress("writing map", 1, 1)
-        journal.close()
+        check_map_target(target, overwrite=overwrite, inputs=job.inputs)
+        if beside is not None:
+            again = overwrite or is_of(beside, job.setup.provenance)
+            check_target(beside, overwrite=again, inputs=job.inputs)
+        _predict(job, target, beside, overwrite=overwrite, monitor=monitor)
     return target
+
+
+def name_targets(scenes: Sequence[Path], out: Path, scores: Path | None) -> list[tuple[Path, Path, Path | None]]:
+    """Give each scene with its map and the file of its scores; see `predict_scenes`."""
+    if len(scenes) == 1 and not out.is_dir():
+        if scores is not None and scores.is_dir():
+            raise ConfigError(f"{scores}: is a folder; the scores of one scene are one file, end its name in .tif")
+        return [(scenes[0], out, scores)]
+    names = [f"{scene.stem}.tif" for scene in scenes]
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise ConfigError(f"several scenes would give {out / twice[0]}; map them one by one")
+    for folder in (out, scores):
+        if folder is not None and (folder.exists() and not folder.is_dir()):
+            raise ConfigError(f"{folder}: is a file; several scenes need a folder")
+    if scores is not None and scores.resolve() == out.resolve():
+        raise ConfigError(f"{out}: is named twice; maps and scores go into two folders")
+    return [
+        (scene, out / name, None if scores is None else scores / name)
+        for scene, name in zip(scenes, names, strict=True)
+    ]
+
+
+def predict_shard(
+    segmenter: str | Path,
+    scene: str | Path,
+    out: str | Path,
+    config: PredictConfig,
+    *,
+    shard: str,
+    scores: str | Path | None = None,
+    keep_same: bool = False,
+    monitor: Monitor = QUIET,
+) -> None:
+    """Compute the batches of one shard, "3/8", of what `predict_scene` with the same arguments computes.
+
+    They are kept beside the target. When all shards are done, `predict_scene` puts them together, to the same bytes.
+    """
+    target = _target(out, "a class map is a GeoTIFF, or a PNG", {*_SUFFIXES, ".png"})
+    beside = None if scores is None else _target(scores, "scores are a GeoTIFF", _SUFFIXES)
+    number, count = _shard(shard)
+    mine = target.with_name(f"{target.name}-{number}-of-{count}")
+    with exclusive(mine), _prepared(segmenter, scene, config, with_scores=beside is not None, monitor=monitor) as job:
+        if keep_same and _is_finished(target, beside, job, overwrite=False, keep_same=True):
+            return
+        check_map_target(target, overwrite=False, inputs=job.inputs)
+        journal = Journal(target, job.setup.provenance, overwrite=False)
+        _run_batches(job, _assembly(job, journal), job.setup.plan.shard(number, count), monitor)
+        _report_damage(job.source, monitor)
+
+
+def plan_scene(
+    segmenter: str | Path,
+    scene: str | Path,
+    config: PredictConfig,
+    *,
+    with_scores: bool = False,
+    monitor: Monitor = QUIET,
+) -> dict[str, Any]:
+    """Tell what a prediction would take: tiles, time of one on this machine, memory, disk. Nothing is written."""
+    with _prepared(segmenter, scene, config, with_scores=with_scores, monitor=monitor) as job:
+        cost: Cost = estimate_cost(job.setup.work, job.setup.plan)
+        made = job.setup.provenance
+        shown = ("runtime", "device", "precision", "blend", "tta")
+        return {
+            "scene": {"height_px": job.source.grid.shape[0], "width_px": job.source.grid.shape[1]},
+            **{key: made.get(key, made["config"].get(key)) for key in shown},
+            "passes": job.passes,
+            **cost.to_json(),
+        }
 
 
 def predict_scenes(
@@ -95,26 +159,25 @@ def predict_scenes(
     out: Path,
     config: PredictConfig,
     *,
+    scores: Path | None = None,
     overwrite: bool = False,
     monitor: Monitor = QUIET,
 ) -> list[Path]:
     """Write the class map of one scene to a file, or those of several into a folder, under the scenes' names.
 
+    `scores` is a file or a folder likewise.
     Of several scenes, those that are refused are listed as problems; gives the maps that were made.
     """
+    jobs = name_targets(scenes, out, scores)
     if len(scenes) == 1 and not out.is_dir():
-        return [predict_scene(segmenter, scenes[0], out, config, overwrite=overwrite, monitor=monitor)]
-    targets = [out / f"{scene.stem}.tif" for scene in scenes]
-    twice = [t.name for t, n in Counter(targets).items() if n > 1]
-    if twice:
-        raise ConfigError(f"several scenes would give {out / twice[0]}; map them one by one")
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out}: is a file; several scenes need a folder")
+        return [predict_scene(segmenter, scenes[0], out, config, scores=scores, overwrite=overwrite, monitor=monitor)]
     made: list[Path] = []
     refused: list[InputError] = []
-    for scene, target in zip(scenes, targets, strict=True):
+    for scene, target, beside in jobs:
         try:
-            predict_scene(segmenter, scene, target, config, overwrite=overwrite, keep_same=True, monitor=monitor)
+            predict_scene(
+                segmenter, scene, target, config, scores=beside, overwrite=overwrite, keep_same=True, monitor=monitor
+            )
         except InputError as error:  # one bad scene does not keep the others from being mapped
             refused.append(error)
             monitor.problem(Problem(str(scene), str(error).removeprefix(f"{scene}: "), "it has no map", "incomplete"))
@@ -147,170 +210,136 @@ def predict_tiles(
     >>> [(w.col, c.tolist()) for w, c in predict_tiles(source, lambda x: x, Tiling((1, 3), 2, 0), batch=1)]
     [(0, [[1, 0]]), (2, [[1]])]
     """
-    for number in range(batch_count(tiling, batch)):
-        tiles = tiles_of_batch(tiling, batch, number)
-        chips = [source.read(t.read) for t in tiles]
-        yield from zip((t.core for t in tiles), _classify(chips, tiles, scores, scale).indices, strict=True)
+    work = TileWork(source, [scale], lambda images: scores(images[0]), Decision(), classes=0)
+    for tiles in WorkPlan(tiling, batch):
+        yield from ((t.core, r.indices) for t, r in zip(tiles, work.run(tiles), strict=True))
 
 
-# --- The plan ---------------------------------------------------------------------------------------------
+# --- One scene --------------------------------------------------------------------------------------------
 
 
-def plan_tiles(source: RasterSource, spec: SegmenterSpec, config: PredictConfig, *, stride: int) -> Tiling:
-    """Divide a scene into tiles; by default neighbors overlap by half a training chip."""
-    overlap = spec.tile_px // 2 if config.overlap_px is None else config.overlap_px
-    return Tiling(source.grid.shape, size=max(config.tile_px, overlap + stride), overlap=overlap, stride=stride)
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A scene that is open, and all that is to be done with it."""
+
+    source: SceneFile
+    setup: Setup
+    inputs: list[Path]
+    passes: int
 
 
-def batch_count(tiling: Tiling, batch: int) -> int:
-    """Give the number of batches; a batch never spans two rows of tiles."""
-    rows, cols = tiling.counts
-    return rows * -(-cols // batch)
+@contextmanager
+def _prepared(
+    segmenter: str | Path, scene: str | Path, config: PredictConfig, *, with_scores: bool, monitor: Monitor
+) -> Iterator[_Job]:
+    files, members = scene_files(scene), find_members(segmenter, config)
+    rule = InputRule(config.bidx, config.gsd_tolerance)
+    with open_for(members[0].spec, files, rule, monitor) as source:
+        runtimes = [
+            open_runtime(
+                m, name=config.runtime, device=config.device, threads=config.threads, precision=config.precision
+            )
+            for m in members
+        ]
+        setup = set_up(members, runtimes, files, source, config, with_scores=with_scores, monitor=monitor)
+        inputs = [*files, *(path for m in members for path in m.folder.iterdir())]
+        if config.aoi is not None:
+            inputs.append(split_layer_name(config.aoi)[0])
+        yield _Job(source, setup, inputs, len(members) * len(VIEWS[config.tta]))
 
 
-def tiles_of_batch(tiling: Tiling, batch: int, number: int) -> list[Tile]:
-    """Give the tiles of a batch: a function of its number alone, so that a resumed run regroups nothing."""
-    _, cols = tiling.counts
-    row, group = divmod(number, -(-cols // batch))
-    first = row * cols + group * batch
-    return [tiling[i] for i in range(first, min(first + batch, (row + 1) * cols))]
+def _predict(job: _Job, target: Path, beside: Path | None, *, overwrite: bool, monitor: Monitor) -> None:
+    setup, grid = job.setup, job.source.grid
+    journal = Journal(target, setup.provenance, overwrite=overwrite)
+    done = _assembly(job, journal)
+    _run_batches(job, done, range(len(setup.plan)), monitor)
+    _report_damage(job.source, monitor)
+    windows = block_windows(grid.shape)
+    steps = len(windows) * (1 if beside is None else 2)
+    if beside is not None:
+        blocks = _told(done.scores(windows), monitor, 0, steps)
+        kind = setup.work.decision.kept
+        save_scores(beside, journal.folder, blocks, grid, setup.scored, setup.provenance, dtype=kind, monitor=monitor)
+    codes = ((window, setup.legend.decode(found)[None]) for window, found in done.indices(windows))
+    save_class_blocks(
+        target, journal.folder, _told(codes, monitor, steps - len(windows), steps), grid, setup.legend,
+        setup.provenance, overwrite=overwrite, seams=SeamCounter.of(setup.plan.tiling), monitor=monitor,
+    )  # fmt: skip
+    journal.close()
 
 
-# --- Provenance -------------------------------------------------------------------------------------------
+def _assembly(job: _Job, journal: Journal) -> Assembly:
+    work = job.setup.work
+    return Assembly(job.setup.plan, job.source.grid, journal, work.decision, work.classes)
 
 
-def _provenance(
-    stored: StoredSegmenter, files: Sequence[Path], config: PredictConfig, runtime: Runtime, tiling: Tiling
-) -> dict[str, Any]:
-    """Everything the map depends on, and which parts of the scene the segmenter was trained on."""
-    inputs = {"scene": hash_scene(files), "segmenter": stored.sha256}
-    seen = [w for f in stored.spec.footprint if f["sha256"] == inputs["scene"] for w in f["windows"]]  # type: ignore[union-attr]
-    return stamp("class-map", config=asdict(config), inputs=inputs) | {
-        "scene": files[0].name,
-        "trained_on": seen,
-        "network": stored.spec.network,
-        "bands": list(stored.spec.bands),
-        "tile_px": list(tiling.tile_shape),
-        "overlap_px": tiling.overlap,
-        **runtime.facts,
-    }
-
-
-def _is_finished(target: Path, provenance: dict[str, Any]) -> bool:
-    if not target.is_file():
-        return False
-    with open_class_map(target) as earlier:
-        return bool(earlier.provenance == plain(provenance))
-
-
-# --- The stream -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Classified:
-    """Class indices of the cores of a batch, and the tiles whose logits were not finite."""
-
-    indices: list[NDArray[np.uint8]]
-    broken: list[Tile]
-
-
-def _predict_batches(
-    source: SceneFile, runtime: Runtime, tiling: Tiling, batch: int, journal: Journal, monitor: Monitor
-) -> None:
-    """Predict the batches that the journal does not have yet. Reading runs ahead in a thread."""
-    scale = scene_scaling(runtime.spec, source, monitor).apply
-    total = batch_count(tiling, batch)
-    todo = [n for n in range(total) if not journal.has(n)]
+def _run_batches(job: _Job, done: Assembly, numbers: range, monitor: Monitor) -> None:
+    """Compute those batches that the journal does not have yet."""
+    plan, total = job.setup.plan, len(numbers)
+    todo = [n for n in numbers if not done.has(n)]
     broken: list[Tile] = []
+
+    def keep(number: int, results: list[TileResult]) -> None:
+        broken.extend(t for t, r in zip(plan[number], results, strict=True) if r.is_broken)
+        done.keep(number, results)
+
     monitor.progress("predicting", total - len(todo), total, "resumed" if len(todo) < total else "")
-    for done, (number, tiles, chips) in enumerate(_read_ahead(source, tiling, batch, todo), start=1):
-        result = _classify(chips, tiles, runtime.logits, scale)
-        broken += result.broken
-        journal.put(number, result.indices)
-        monitor.progress("predicting", total - len(todo) + done, total)
-        monitor.raise_if_stopped()
+    running = stream(job.setup.work, plan, todo, keep)
+    with closing(running):
+        for count, _ in enumerate(running, start=total - len(todo) + 1):
+            monitor.progress("predicting", count, total)
+            monitor.raise_if_stopped()
     if broken:
-        if len(broken) == len(tiling):
-            raise InputError(f"{source.path}: the network gives no finite value anywhere; train it again")
+        if len(broken) == len(plan.tiling):
+            raise InputError(f"{job.source.path}: the network gives no finite value anywhere; train it again")
         core = broken[0].core
         what = f"{len(broken)} tile(s) gave values that are not finite, first at row {core.row}, col {core.col}"
-        monitor.problem(Problem(str(source.path), what, "they are nodata in the map", "incomplete"))
+        monitor.problem(Problem(str(job.source.path), what, "they are nodata in the map", "incomplete"))
 
 
-def _classify(
-    chips: Sequence[Chip], tiles: Sequence[Tile], scores: ScoreFunction, scale: ScaleFunction | None
-) -> _Classified:
-    """Class indices of the cores; tiles with nothing valid are not sent through the network."""
-    indices = [np.full(t.core.shape, IGNORE, np.uint8) for t in tiles]
-    cores = [t.core.within(t.read).slices for t in tiles]
-    busy = [i for i, chip in enumerate(chips) if chip.valid[cores[i]].any()]
-    broken: list[Tile] = []
-    if not busy:
-        return _Classified(indices, broken)
-    images = [chips[i].image.astype(np.float32) if scale is None else scale(chips[i].image) for i in busy]
-    batch = np.stack([image * chips[i].valid for image, i in zip(images, busy, strict=True)])
-    for raw, i in zip(scores(batch), busy, strict=True):
-        core, valid = raw[:, *cores[i]], chips[i].valid[cores[i]]
-        if not np.isfinite(core[:, valid]).all():
-            broken.append(tiles[i])
-            continue
-        indices[i][valid] = core.argmax(axis=0)[valid]
-    return _Classified(indices, broken)
+def _told(blocks: Iterator[T], monitor: Monitor, before: int, steps: int) -> Iterator[T]:
+    """Pass blocks on, and tell how many there were."""
+    monitor.progress("writing map", before, steps)
+    for number, block in enumerate(blocks, start=before + 1):
+        yield block
+        monitor.progress("writing map", number, steps)
+        monitor.raise_if_stopped()
 
 
-def _read_ahead(
-    source: RasterSource, tiling: Tiling, batch: int, numbers: Sequence[int]
-) -> Iterator[tuple[int, list[Tile], list[Chip]]]:
-    """Yield batches in order while a thread reads the next ones; errors of the thread surface here."""
-    ready: queue.Queue[tuple[int, list[Tile], list[Chip]] | BaseException | None] = queue.Queue(_READ_AHEAD)
-    stop = threading.Event()
-
-    def put(item: tuple[int, list[Tile], list[Chip]] | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def read() -> None:
-        try:
-            for number in numbers:
-                tiles = tiles_of_batch(tiling, batch, number)
-                put((number, tiles, [source.read(t.read) for t in tiles]))
-                if stop.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
-            put(error)
-
-    reader = threading.Thread(target=read, name="hectares-reader", daemon=True)
-    reader.start()
+def _is_finished(target: Path, beside: Path | None, job: _Job, *, overwrite: bool, keep_same: bool) -> bool:
+    """Tell if nothing is left to do: the map is wanted as it is, or the run was killed right after placing it."""
+    left = work_path(target)
+    if overwrite or not (keep_same or left.is_dir()) or not target.is_file():
+        return False
     try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        reader.join()
+        with open_class_map(target) as earlier:
+            same = bool(earlier.provenance == plain(job.setup.provenance))
+    except (InputError, ArtefactError):
+        return False  # something else that has this name
+    if not same or (beside is not None and not is_of(beside, job.setup.provenance)):
+        return False
+    shutil.rmtree(left, ignore_errors=True)
+    return True
 
 
-def _strips(tiling: Tiling, batch: int, journal: Journal) -> Iterator[NDArray[np.uint8]]:
-    """Class indices of one row of tiles after the other, (h, W)."""
-    rows, cols = tiling.counts
-    per_row = -(-cols // batch)
-    for row in range(rows):
-        cores: list[NDArray[np.uint8]] = []
-        for number in range(row * per_row, (row + 1) * per_row):
-            cores += journal.get(number, [t.core.shape for t in tiles_of_batch(tiling, batch, number)])
-        yield np.concatenate(cores, axis=1)
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if found is None:
+        raise ConfigError(f"--shard is {text!r}; expected I/N, for example 3/8")
+    return int(found[1]), int(found[2])
+
+
+def _target(path: str | Path, what: str, suffixes: set[str]) -> Path:
+    target = resolve(path)
+    if target.suffix.lower() not in suffixes:
+        raise ArtefactError(f"{target}: {what}; end its name in .tif")
+    return target
 
 
 def _report_damage(source: SceneFile, monitor: Monitor) -> None:
-    if source.damage:
-        first = source.damage[0]
-        what = f"{len(source.damage)} block(s) cannot be decoded, first at row {first.row}, col {first.col}"
+    damage = sorted(source.damage, key=lambda w: (w.row, w.col))
+    if damage:
+        what = f"{len(damage)} block(s) cannot be decoded, first at row {damage[0].row}, col {damage[0].col}"
         monitor.problem(
             Problem(str(source.path), what, "they are nodata in the map; fetch the file again", "incomplete")
         )

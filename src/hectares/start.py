@@ -22,7 +22,7 @@ from hectares.core.grid import Grid
 from hectares.core.legend import IGNORE, LandClass, Legend, parse_color
 from hectares.core.window import Window
 from hectares.errors import ArtefactError
-from hectares.io.artefact import read_json, stamp, write_json
+from hectares.io.artefact import read_artefact, stamp, write_json
 from hectares.io.outputs import staged_folder
 from hectares.io.rasters.class_map import write_class_map
 from hectares.io.rasters.scene_file import write_scene
@@ -108,7 +108,7 @@ def _begin(demo: Demo, config: DemoConfig, *, overwrite: bool) -> None:
     manifest = demo.folder / "demo.json"
     head = stamp("demo", config=asdict(config), inputs={})
     if demo.folder.is_dir() and any(demo.folder.iterdir()) and not overwrite:
-        same = manifest.is_file() and read_json(manifest) == head
+        same = manifest.is_file() and read_artefact(manifest, "demo") == head
         if not same or demo.report.exists():
             state = "holds a finished demo" if same else "is not empty"
             raise ArtefactError(f"{demo.folder}: {state}; choose another folder or give --overwrite")

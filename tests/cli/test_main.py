@@ -78,7 +78,7 @@ def test_what_the_system_refuses_is_a_sentence(monkeypatch, capsys, error, code,
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("hectares.measure.measure_map", fail)
+    monkeypatch.setattr("hectares.measure.measure_maps", fail)
     assert run(["measure", "map.tif", "areas.csv"]) == code
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
 

@@ -13,10 +13,12 @@ from hectares.io.artefact import (
     SCHEMA,
     dump_json,
     fingerprint,
+    is_as_saved,
     plain,
     read_artefact,
     read_json,
     save_csv,
+    save_json,
     sha256_file,
     stamp,
     write_json,
@@ -116,3 +118,20 @@ def test_other_json_is_no_artefact(tmp_path: Path, text: str):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ArtefactError, match="not an artefact of hectares"):
         read_artefact(tmp_path / "a.json", "thing")
+
+
+def test_an_artefact_holds_a_fingerprint_of_itself_that_readers_do_not_see(tmp_path: Path):
+    head = stamp("areas", config={"gsd_m": 0.5}, inputs={"map": "12"})
+    save_json(tmp_path / "a.json", head | {"share": float("nan")})
+    assert is_as_saved(tmp_path / "a.json") is True
+    assert read_artefact(tmp_path / "a.json", "areas") == head | {"share": None}
+    text = (tmp_path / "a.json").read_text()
+    (tmp_path / "a.json").write_text(text.replace("0.5", "0.6"))
+    assert is_as_saved(tmp_path / "a.json") is False
+    (tmp_path / "a.json").write_text(text + " ")
+    assert is_as_saved(tmp_path / "a.json") is False
+
+
+def test_other_json_gets_no_fingerprint(tmp_path: Path):
+    save_json(tmp_path / "legend.json", {"classes": []})
+    assert is_as_saved(tmp_path / "legend.json") is None

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from hectares.cli.console import ConsoleMonitor, format_percent, next_step, table
+from hectares.cli.launching import share_out
 from hectares.cli.options import Writing
 from hectares.cli.running import OPTIONS, Outcome, keep_memory, run_verb
 from hectares.config.evaluate import EvaluateConfig
@@ -120,6 +121,10 @@ def predict(
     /,
     *scenes: Annotated[Path, Parameter(name="SCENE... OUT")],
     config: Annotated[PredictConfig, OPTIONS] = PredictConfig(),  # noqa: B008
+    scores: Path | None = None,
+    plan: Annotated[bool, Parameter(negative="")] = False,
+    workers: int = 1,
+    shard: str | None = None,
     general: Writing = Writing(),  # noqa: B008
 ) -> int:
     """Map whole scenes of any size: a cloud-optimised GeoTIFF of classes on the grid of each scene.
@@ -128,24 +133,53 @@ def predict(
 
     Example: `hectares predict run scene.tif map.tif`
 
+    Example: `hectares predict run scene.tif map.tif --tta flips --scores scores.tif --aoi park.gpkg`
+
+    Example: `hectares predict run scene.tif map.tif --shard 3/8` in each of eight jobs, and then once without --shard
+
     Parameters
     ----------
     run
         Folder written by `train`, or a segmenter.
     scenes
         One scene and the map to write, or several scenes and the folder to write their maps into.
+    scores
+        Write the score of each class too: a GeoTIFF of one band a class, or a folder for those of several scenes.
+    plan
+        Tell the time, memory and disk it would take, and do nothing; one batch is computed for that.
+    workers
+        Compute in so many processes at the same time, each with its share of the processors; the map is the same.
+    shard
+        Compute one part of the work alone, as I/N, for jobs that share a disk; the same command without it does what
+        is left and writes the map.
     """
+    if workers < 1 or (shard is not None and (workers > 1 or general.overwrite or plan)):
+        raise ConfigError("--workers is at least 1; --shard goes without --workers, --overwrite and --plan")
 
     def work(monitor: ConsoleMonitor) -> Outcome:
-        from hectares.predict import predict_scenes
+        from hectares.cli.showing import show_plan
+        from hectares.predict import name_targets, plan_scene, predict_scenes, predict_shard
 
         keep_memory()
         if len(scenes) < 2:
             raise ConfigError("predict needs a run, at least one scene and, last, the map or folder to write")
         *sources, out = scenes
-        maps = predict_scenes(run, sources, out, config, overwrite=general.overwrite, monitor=monitor)
+        if plan:
+            plans = {s: plan_scene(run, s, config, with_scores=scores is not None, monitor=monitor) for s in sources}
+            return Outcome({"plans": plans}, [line for s, found in plans.items() for line in show_plan(s, found, out)])
+        many = len(sources) > 1
+        if shard is not None:
+            for scene, target, beside in name_targets(sources, out, scores):
+                predict_shard(run, scene, target, config, shard=shard, scores=beside, keep_same=many, monitor=monitor)
+            again = "when all shards are done, give the same command without --shard"
+            return Outcome({"shard": shard}, [f"shard {shard} is done", f"next: {again}"])
+        if workers > 1:
+            share_out([t for _, t, _ in name_targets(sources, out, scores)], workers, general, monitor)
+        maps = predict_scenes(run, sources, out, config, scores=scores, overwrite=general.overwrite, monitor=monitor)
         lines = [*map(str, maps), f"next: {next_step('measure', maps[0], 'areas.csv')}"]
-        return Outcome({"maps": maps}, lines)
+        if scores is not None:
+            lines.insert(-1, str(scores))
+        return Outcome({"maps": maps, "scores": scores}, lines)
 
     return run_verb(general, config, work)
 

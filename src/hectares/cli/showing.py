@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -135,3 +137,21 @@ def show_demo(demo: Demo) -> tuple[dict[str, Any], list[str | Table]]:
 
 def _difference(mapped: float, true: float) -> str | None:
     return f"{100 * (mapped - true) / true:+.1f}" if true else None
+
+
+def show_plan(scene: object, plan: Mapping[str, Any], out: Path) -> list[str | Table]:
+    """What a prediction would take."""
+    tiles, size = plan["tiles"], plan["scene"]
+    free = shutil.disk_usage(next(p for p in (out.resolve(), *out.resolve().parents) if p.exists())).free / 2**20
+    asked = f"{plan['device']}, {plan['precision']}" if "precision" in plan else plan["device"]
+    rows = [
+        ("scene", f"{size['height_px']:,} x {size['width_px']:,} px"),
+        ("windows", f"{tiles['count']:,} of {tiles['height_px']} x {tiles['width_px']} px"),
+        ("context", f"{tiles['context_px']} px, {tiles['overcompute']:.3f} px computed for each delivered"),
+        ("runs on", f"{plan['runtime']}, {asked}" + (f", {plan['passes']} passes" if plan["passes"] > 1 else "")),
+        ("one batch", f"{plan['seconds_a_batch']:.2f} s"),
+        ("time", f"about {plan['minutes']:.1f} minutes, less where windows are empty"),
+        ("memory", f"about {plan['peak_memory_mib']:,.0f} MiB at most, whatever the size of the scene"),
+        ("disk", f"at most {plan['disk_mib']:,.0f} MiB while it runs; {free:,.0f} MiB are free"),
+    ]
+    return [table(("plan", str(scene)), rows)]

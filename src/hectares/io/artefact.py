@@ -20,6 +20,8 @@ from hectares.io.text import read_text
 
 SCHEMA = 1
 """Version of the layout of our artefacts; a newer one is refused, an older one stays readable."""
+SELF = "self_sha256"
+"""Key of the fingerprint that an artefact holds of the rest of its content."""
 _MAX_JSON_BYTES = 2**30
 
 
@@ -105,8 +107,20 @@ def write_json(path: str | Path, content: object, *, overwrite: bool, inputs: It
 
 
 def save_json(path: Path, content: object) -> None:
-    """Write JSON into a work file."""
+    """Write JSON into a work file; an artefact of ours gets the fingerprint of its own content."""
+    if isinstance(content, Mapping) and "hectares" in content:
+        content = {**content, SELF: fingerprint({k: v for k, v in content.items() if k != SELF})}
     path.write_text(dump_json(content, indent=1) + "\n", encoding="utf-8")
+
+
+def is_as_saved(path: Path) -> bool | None:
+    """Tell if a JSON artefact is what `save_json` wrote, to the byte; None if it holds no fingerprint of its own."""
+    content = read_json(path)
+    if not isinstance(content, dict) or SELF not in content:
+        return None
+    rest = {k: v for k, v in content.items() if k != SELF}
+    written = dump_json(content, indent=1) + "\n"
+    return fingerprint(rest) == content[SELF] and path.read_bytes() == written.encode()
 
 
 def save_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -149,4 +163,4 @@ def read_artefact(path: Path, kind: str) -> dict[str, Any]:
             f"{path}: was written by hectares {content.get('version')} in layout {content['schema']}; "
             f"this version reads up to {SCHEMA}: update hectares"
         )
-    return dict(content)
+    return {k: v for k, v in content.items() if k != SELF}

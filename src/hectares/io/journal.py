@@ -1,12 +1,13 @@
 """The journal of a prediction: which batches are done, so that a killed run goes on where it stood.
 
-A hidden folder beside the target holds `header.json` (what is being made, and with what) and one small file
-a finished batch, with its hash. Only a batch whose file is whole counts as done.
+A hidden folder beside the target holds `header.json` (what is being made, and with what) and one file a
+batch and kind, with its hash. Only a batch whose files are whole counts as done.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import zlib
@@ -21,6 +22,8 @@ from hectares.errors import ArtefactError
 from hectares.io.artefact import dump_json, plain, read_json
 from hectares.io.outputs import disk_errors, work_path
 
+BATCH, SCORES = "batch", "scores"
+"""Kinds of files: class indices, whose presence says that a batch is done, and scores, which are written before."""
 _DIGEST_BYTES = 32
 
 
@@ -37,8 +40,20 @@ class Journal:
         if self.folder.exists():
             self._take_up(target, overwrite=overwrite)
         with disk_errors(self.folder):
-            self.folder.mkdir(exist_ok=True)
-            (self.folder / "header.json").write_text(dump_json(self._header, indent=1), encoding="utf-8")
+            if not self.folder.exists():
+                self._begin(target)
+
+    def _begin(self, target: Path) -> None:
+        """Put a folder with its header in place in one step: other shards may begin at the same time."""
+        work = self.folder.with_name(f"{self.folder.name}-{os.getpid()}")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        (work / "header.json").write_text(dump_json(self._header, indent=1), encoding="utf-8")
+        try:
+            work.rename(self.folder)
+        except OSError:  # another one was faster
+            shutil.rmtree(work)
+            self._take_up(target, overwrite=False)
 
     def _take_up(self, target: Path, *, overwrite: bool) -> None:
         header = self.folder / "header.json"
@@ -56,36 +71,46 @@ class Journal:
             )
         shutil.rmtree(self.folder)
 
-    def _file(self, batch: int) -> Path:
-        return self.folder / f"batch-{batch:07d}.bin"
+    def _file(self, batch: int, kind: str) -> Path:
+        return self.folder / f"{kind}-{batch:07d}.bin"
 
-    def has(self, batch: int) -> bool:
+    def has(self, batch: int, kind: str = BATCH) -> bool:
         """Tell if a batch is done and its file is whole."""
-        return self._payload(batch) is not None
+        return self._payload(batch, kind) is not None
 
-    def put(self, batch: int, blocks: Sequence[NDArray[np.uint8]]) -> None:
+    def put(self, batch: int, blocks: Sequence[NDArray[Any]], kind: str = BATCH) -> None:
         """Keep the blocks of a finished batch."""
-        payload = zlib.compress(b"".join(np.ascontiguousarray(b).tobytes() for b in blocks), level=1)
-        work = self.folder / "batch.part"
+        packer = zlib.compressobj(level=1)
+        packed = [packer.compress(np.ascontiguousarray(b).reshape(-1).view(np.uint8).data) for b in blocks]
+        payload = b"".join([*packed, packer.flush()])
+        file = self._file(batch, kind)
+        part = file.with_suffix(".part")
         with disk_errors(self.folder):
-            with work.open("wb") as file:
-                file.write(hashlib.sha256(payload).digest() + payload)
-                file.flush()
-                os.fsync(file.fileno())
-            work.replace(self._file(batch))
+            with part.open("wb") as work:
+                work.write(hashlib.sha256(payload).digest())
+                work.write(payload)
+                work.flush()
+                os.fsync(work.fileno())
+            part.replace(file)
 
-    def get(self, batch: int, shapes: Sequence[tuple[int, int]]) -> list[NDArray[np.uint8]]:
-        """Give the blocks of a batch, whose shapes the caller knows."""
-        payload = self._payload(batch)
+    def get(
+        self,
+        batch: int,
+        shapes: Sequence[tuple[int, ...]],
+        kind: str = BATCH,
+        dtype: np.dtype[Any] = np.dtype(np.uint8),  # noqa: B008 - a value
+    ) -> list[NDArray[Any]]:
+        """Give the blocks of a batch, whose shapes and type the caller knows."""
+        payload = self._payload(batch, kind)
         if payload is None:
-            raise ArtefactError(f"{self._file(batch)}: is damaged; run the command again")
-        flat = np.frombuffer(zlib.decompress(payload), np.uint8)
-        ends = np.cumsum([h * w for h, w in shapes])
+            raise ArtefactError(f"{self._file(batch, kind)}: is damaged; run the command again")
+        flat = np.frombuffer(zlib.decompress(payload), dtype)
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
         return [part.reshape(s) for part, s in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
 
-    def _payload(self, batch: int) -> bytes | None:
+    def _payload(self, batch: int, kind: str) -> bytes | None:
         try:
-            content = self._file(batch).read_bytes()
+            content = self._file(batch, kind).read_bytes()
         except FileNotFoundError:
             return None
         digest, payload = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
@@ -94,6 +119,10 @@ class Journal:
     def close(self) -> None:
         """Remove the journal: the result is in place."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        start = f"{self.folder.name}-"
+        for path in self.folder.parent.iterdir():  # of runs that were killed as they began
+            if path.name.startswith(start) and path.name.removeprefix(start).isdecimal():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def difference(earlier: Any, now: Any, path: str = "") -> str:  # JSON is what it is

@@ -37,9 +37,14 @@ class Runtime(Protocol):
 
 
 def open_runtime(
-    stored: StoredSegmenter, *, name: str = "auto", device: str = "auto", threads: int | None = None
+    stored: StoredSegmenter,
+    *,
+    name: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "fp32",
 ) -> Runtime:
-    """Load a segmenter into a runtime; `threads` is for onnx, by default all processors.
+    """Load a segmenter into a runtime; by default with all processors; `precision` is for torch.
 
     `auto` takes the first that can run it, in a fixed order that is never timed: onnx if the segmenter holds an
     export that was checked and no GPU is wanted or at hand, else torch.
@@ -49,13 +54,15 @@ def open_runtime(
         case "onnx":
             from hectares.runtime.onnx import OnnxRuntime
 
+            if precision == "bf16":
+                raise ConfigError("--precision bf16 is for torch; add --runtime torch, or leave it out")
             return OnnxRuntime(stored, threads=threads)
         case "torch":
             try:
                 from hectares.runtime.torch import TorchRuntime
             except ImportError as error:
                 raise MissingExtraError(_needs_torch(stored)) from error
-            return TorchRuntime(stored, device=device)
+            return TorchRuntime(stored, device=device, precision=precision, threads=threads)
         case _:
             assert_never(chosen)
 

@@ -151,8 +151,11 @@ def test_a_full_disk_is_a_resource_error(tmp_path: Path, legend: Legend, monkeyp
 def test_side_files_of_the_old_map_go_away(saved: Path, legend: Legend):
     stale = saved.with_name("map.tif.aux.xml")
     stale.write_text("<PAMDataset/>")
+    overviews = saved.with_name("map.tif.ovr")
+    overviews.touch()
     _save(saved, legend, overwrite=True)
-    assert not stale.exists()
+    assert "ClassName" in stale.read_text()
+    assert not overviews.exists()
 
 
 def test_the_style_names_the_classes(tmp_path: Path):

@@ -1,38 +1,56 @@
-"""Class maps on disk: a cloud-optimised GeoTIFF of codes, with colors, legend and provenance inside."""
+"""Class maps on disk: a cloud-optimised GeoTIFF of codes, with colors, legend and provenance inside; or a PNG."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import rasterio
-import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.windows import Window as RioWindow
 
 from hectares.core.grid import Grid
 from hectares.core.legend import IGNORE, MAP_NODATA, LandClass, Legend, default_color
+from hectares.core.seams import SeamCounter
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, LegendError
 from hectares.io.artefact import dump_json
-from hectares.io.outputs import check_target, commit_file, disk_errors, work_path
+from hectares.io.outputs import disk_errors, work_path
+from hectares.io.rasters.cog import (
+    BLOCK_PX,
+    WINDOW_COLS,
+    Blocks,
+    RasterForm,
+    blocks_of_strip,
+    copy_to_cog,
+    digest_file,
+    write_plain,
+)
+from hectares.io.rasters.map_files import (
+    SEAL_TAG,
+    CodeTally,
+    Seal,
+    add_tag,
+    check_map_target,
+    is_picture,
+    is_placed,
+    make_seal,
+    place_map,
+    tags_fingerprint,
+)
+from hectares.io.rasters.palette_png import PalettePng, ascii_json
 from hectares.io.rasters.raster import RasterFile, open_raster
-from hectares.io.rasters.style import write_qml
+from hectares.io.rasters.world_file import read_world_file, world_file_text
+from hectares.monitor import QUIET, Monitor
 
-BLOCK_PX = 512
-_WINDOW_COLS = 8 * BLOCK_PX
 LEGEND_TAG = "HECTARES_LEGEND"
 PROVENANCE_TAG = "HECTARES_PROVENANCE"
-_BIG_BYTES = 2**31  # compressed size is not known beforehand: above 2 GiB of pixels the file is BigTIFF
+CRS_TAG = "HECTARES_CRS"
+"""In a map as PNG, which has no place for a CRS of its own."""
 
 
 def save_class_map(
@@ -50,28 +68,71 @@ def save_class_map(
     `work` is an existing folder on the same file system. The map is written there, read back, compared with
     what went in, and moved into place. Memory is that of a few strips.
     """
-    for path in (target, style_path(target)):
-        check_target(path, overwrite=overwrite)
-    plain, cog = work / "plain.tif", work / "cog.tif"
-    options = {"GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 256, "GDAL_TIFF_INTERNAL_MASK": "YES"}
-    with disk_errors(target), rasterio.Env(**options):
-        written = _write_plain(plain, strips, grid, legend, provenance)
-        rasterio.shutil.copy(
-            plain, cog, driver="COG", compress="DEFLATE", level="6", blocksize=str(BLOCK_PX), num_threads="ALL_CPUS",
-            overview_resampling="MODE", bigtiff="YES" if grid.window.pixels > _BIG_BYTES else "IF_SAFER",
-        )  # fmt: skip
+    save_class_blocks(target, work, _blocks_of(strips), grid, legend, provenance, overwrite=overwrite)
+
+
+def save_class_blocks(  # noqa: PLR0913 - one map, and how it was made
+    target: Path,
+    work: Path,
+    blocks: Blocks,
+    grid: Grid,
+    legend: Legend,
+    provenance: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    seams: SeamCounter | None = None,
+    monitor: Monitor = QUIET,
+) -> None:
+    """Write a class map as `save_class_map` does, from blocks of codes (1, h, w) in any order.
+
+    With `seams`, the map is read once more, and the label changes between tiles are noted in it.
+    """
+    check_map_target(target, overwrite=overwrite, work=work)
+    plain, done = work / "plain.tif", work / f"done{target.suffix.lower()}"
+    tags = _tags(legend, provenance)
+    form = RasterForm("uint8", MAP_NODATA, ("class",), tags, resampling="MODE", colors=colormap(legend))
+    with disk_errors(target):
+        tally = CodeTally(blocks)
+        written = write_plain(plain, tally, grid, form)
+        found = _grid_in(target, plain, grid)
+        seal = make_seal(plain, found, written, tally.pixels, tags_fingerprint(found, legend, provenance), seams)
+        if is_picture(target):
+            _write_picture(done, plain, found, legend, provenance, seal)
+        else:
+            add_tag(plain, SEAL_TAG, seal.to_json())
+            copy_to_cog(plain, done, grid, form, monitor)
         plain.unlink()
-        if _digest_file(cog) != written:
-            raise ArtefactError(f"{cog}: what was read back is not what was written; check the disk and run again")
-    for stale in (target.with_name(target.name + ".aux.xml"), target.with_name(target.name + ".ovr")):
-        stale.unlink(missing_ok=True)  # statistics and overviews that a GIS made of the map we replace
-    commit_file(cog, target)
-    write_qml(style_path(target), legend)
+        if _digest_file(done) != written:
+            raise ArtefactError(f"{done}: what was read back is not what was written; check the disk and run again")
+        place_map(target, done, found, legend, provenance, tally.pixels)
 
 
-def style_path(target: Path) -> Path:
-    """Give the name of the style beside a class map."""
-    return target.with_suffix(".qml")
+def _grid_in(target: Path, plain: Path, grid: Grid) -> Grid:
+    """Give the grid that a reader of the map finds: places in files are rounded."""
+    if is_picture(target):
+        if not is_placed(grid):
+            return grid
+        file = plain.with_name("place.pgw")
+        file.write_text(world_file_text(grid.transform), encoding="ascii")
+        return replace(grid, transform=read_world_file(file))
+    with open_raster(plain) as raster:
+        return raster.grid
+
+
+def _write_picture(
+    path: Path, plain: Path, grid: Grid, legend: Legend, provenance: Mapping[str, Any], seal: Seal
+) -> None:
+    """Write a map as a PNG with a palette, with what the tags of a GeoTIFF say as text."""
+    texts = {LEGEND_TAG: legend.to_json(), PROVENANCE_TAG: provenance, SEAL_TAG: seal.to_json()}
+    shown = {tag: ascii_json(content) for tag, content in texts.items()}
+    if grid.crs is not None:
+        shown[CRS_TAG] = ascii_json(grid.crs)
+    height, width = grid.shape
+    with path.open("wb") as file, open_raster(plain, use_nodata=False, expand_palette=False) as raster:
+        picture = PalettePng(file, grid.shape, legend, shown | {"Software": "hectares"})
+        for row in range(0, height, BLOCK_PX):
+            picture.write(raster.read(Window(row, 0, min(BLOCK_PX, height - row), width)).image[0])
+        picture.finish()
 
 
 def write_class_map(
@@ -84,46 +145,20 @@ def write_class_map(
     overwrite: bool,
 ) -> None:
     """Write a class map that is in memory, from class indices (H, W); 255 is nodata."""
-    check_target(target, overwrite=overwrite)
     work = work_path(target)
-    work.mkdir()
+    check_map_target(target, overwrite=overwrite)
+    work.mkdir(exist_ok=True)  # one that is there is what a killed run left
     try:
         save_class_map(target, work, [legend.decode(indices)], grid, legend, provenance, overwrite=overwrite)
     finally:
         shutil.rmtree(work)
 
 
-def _write_plain(
-    path: Path,
-    strips: Iterable[NDArray[np.uint8]],
-    grid: Grid,
-    legend: Legend,
-    provenance: Mapping[str, Any],
-) -> str:
-    """Write an ordinary tiled GeoTIFF and give the SHA-256 of its codes, row by row."""
-    height, width = grid.shape
-    profile = {
-        "driver": "GTiff", "dtype": "uint8", "count": 1, "height": height, "width": width, "nodata": MAP_NODATA,
-        "crs": grid.crs, "tiled": True, "blockxsize": BLOCK_PX, "blockysize": BLOCK_PX, "compress": "DEFLATE",
-        "zlevel": 1, "bigtiff": "YES" if height * width > _BIG_BYTES else "IF_SAFER",
-    }  # fmt: skip
-    if grid.is_georeferenced or not grid.transform.is_identity:
-        profile["transform"] = grid.transform
-    digest = hashlib.sha256()
+def _blocks_of(strips: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     row = 0
-    with (
-        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
-        rasterio.open(path, "w", **profile) as dataset,
-    ):
-        dataset.write_colormap(1, _colormap(legend))
-        dataset.set_band_description(1, "class")
-        dataset.update_tags(**_tags(legend, provenance))
-        for block in _regroup(strips, BLOCK_PX):
-            digest.update(block.tobytes())
-            dataset.write(block, 1, window=RioWindow(0, row, width, block.shape[0]))
-            row += block.shape[0]
-    assert row == height, f"strips of {row} rows for a map of {height}"
-    return digest.hexdigest()
+    for strip in _regroup(strips, BLOCK_PX):
+        yield from blocks_of_strip(row, strip)
+        row += strip.shape[0]
 
 
 def _regroup(strips: Iterable[NDArray[np.uint8]], rows: int) -> Iterator[NDArray[np.uint8]]:
@@ -143,16 +178,11 @@ def _regroup(strips: Iterable[NDArray[np.uint8]], rows: int) -> Iterator[NDArray
 
 
 def _digest_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open_raster(path, use_nodata=False, expand_palette=False) as raster:
-        height, width = raster.grid.shape
-        for row in range(0, height, BLOCK_PX):
-            strip = raster.read(Window(row, 0, min(BLOCK_PX, height - row), width))
-            digest.update(strip.image[0].tobytes())
-    return digest.hexdigest()
+    return digest_file(path)
 
 
-def _colormap(legend: Legend) -> dict[int, tuple[int, int, int, int]]:
+def colormap(legend: Legend) -> dict[int, tuple[int, int, int, int]]:
+    """Give the color table of a map with a legend; nodata is transparent."""
     return {c.code: (*c.color, 255) for c in legend.classes} | {MAP_NODATA: (0, 0, 0, 0)}
 
 
@@ -174,6 +204,12 @@ class ClassMap:
     legend: Legend
     provenance: Mapping[str, Any]
     """Empty for a map that we did not write."""
+
+    @property
+    def seal(self) -> Seal | None:
+        """What was known when it was written; None for a map that we did not write. Raises ArtefactError if changed."""
+        text = self.raster.facts.tags.get(SEAL_TAG)
+        return None if text is None else Seal.from_tag(self.path, text)
 
     @property
     def grid(self) -> Grid:
@@ -199,9 +235,9 @@ class ClassMap:
         """Give windows over the whole map, row by row; their size does not depend on that of the map."""
         height, width = self.grid.shape
         return [
-            Window(row, col, min(BLOCK_PX, height - row), min(_WINDOW_COLS, width - col))
+            Window(row, col, min(BLOCK_PX, height - row), min(WINDOW_COLS, width - col))
             for row in range(0, height, BLOCK_PX)
-            for col in range(0, width, _WINDOW_COLS)
+            for col in range(0, width, WINDOW_COLS)
         ]
 
     def __enter__(self) -> Self:
@@ -219,6 +255,10 @@ def open_class_map(path: str | Path, *, legend: Legend | None = None) -> ClassMa
     Raises LegendError if it has several bands, floats, or codes above 254 that are not nodata.
     """
     raster = open_raster(path, expand_palette=False)
+    if raster.grid.crs is None and CRS_TAG in raster.facts.tags:
+        crs = _crs_of(raster)
+        raster.close()
+        raster = open_raster(path, expand_palette=False, crs=crs)
     facts = raster.facts
     if len(facts.bands) != 1 or raster.dtype.kind not in "ui":
         raster.close()
@@ -235,6 +275,15 @@ def open_class_map(path: str | Path, *, legend: Legend | None = None) -> ClassMa
         raster.close()
         raise
     return ClassMap(raster, legend, provenance)
+
+
+def _crs_of(raster: RasterFile) -> str | None:
+    """Read the CRS of a map as PNG; None if the tag is not as we write it."""
+    try:
+        found = json.loads(raster.facts.tags[CRS_TAG])
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _provenance_of(raster: RasterFile) -> dict[str, Any]:

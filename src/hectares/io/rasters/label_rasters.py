@@ -5,13 +5,11 @@ The picture is a PNG with a palette, its pixels the same codes. A world file pla
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
 import rasterio
@@ -23,12 +21,13 @@ from hectares.core.grid import Grid
 from hectares.core.legend import IGNORE, MAP_NODATA, Color, LandClass, Legend
 from hectares.io.labels import PLANES_TAG
 from hectares.io.outputs import staged_file
+from hectares.io.rasters.palette_png import NODATA_COLOR, PalettePng
+from hectares.io.rasters.style import attribute_table_text, qml_text
 from hectares.io.rasters.world_file import world_file_text
 
 STRIP_PX = 512
 _TILED_FROM_PX = 1024**2
 _BIG_BYTES = 2**31
-_NODATA_COLOR: Color = (235, 235, 235)
 
 
 def binary_legend(land_class: LandClass) -> Legend:
@@ -50,23 +49,27 @@ class LabelRaster:
     """
 
     def __init__(self, stem: Path, grid: Grid, legend: Legend, *, planes: bool = False, picture: bool = True) -> None:
-        """Begin the files `stem.tif` and, for a picture, `stem.png` and `stem.pgw`."""
+        """Begin the files `stem.tif` and, for people, `stem.png`, `stem.pgw` and what a GIS reads beside the raster."""
         self._stem, self._grid, self._legend, self._planes = stem, grid, legend, planes
         self._with_picture = picture and not planes
         self._placed = grid.is_georeferenced or not grid.transform.is_identity
         self._row = 0
+        self._pixels = np.zeros(IGNORE + 1, np.int64)
         self._stack = ExitStack()
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files it consists of."""
         suffixes = [".tif"] + [".png"] * self._with_picture + [".pgw"] * (self._with_picture and self._placed)
+        suffixes += [".qml", ".tif.aux.xml"] * self._with_picture
         return tuple(self._stem.with_name(self._stem.name + suffix) for suffix in suffixes)
 
     def write(self, strip: NDArray[np.uint8]) -> None:
         """Append a strip of class indices (h, W), 255 where not labelled; with planes (K, h, W) of 0, 1 and 255."""
         bands = strip if self._planes else self._legend.decode(strip)[None]
         height, width = bands.shape[1:]
+        if self._with_picture:
+            self._pixels += np.bincount(bands.ravel(), minlength=IGNORE + 1)
         self._tif.write(bands, window=RioWindow(0, self._row, width, height))
         if self._with_picture:
             self._png.write(bands[0])
@@ -75,6 +78,7 @@ class LabelRaster:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             names = {p.suffix: stack.enter_context(staged_file(p, overwrite=True)) for p in self.files}
+            self._side_cars = {suffix: names[suffix] for suffix in (".qml", ".xml") if suffix in names}
             if self._with_picture and self._placed:
                 names[".pgw"].write_text(world_file_text(self._grid.transform), encoding="ascii")
             if self._with_picture:
@@ -95,6 +99,14 @@ class LabelRaster:
             assert self._row == self._grid.shape[0], f"{self._row} rows for a label of {self._grid.shape[0]}"
             if self._with_picture:
                 self._png.finish()
+            self._finish_side_cars()
+
+    def _finish_side_cars(self) -> None:
+        """Write names and counts, which a GIS reads."""
+        if self._side_cars:
+            pixels = dict(enumerate(self._pixels.tolist()))
+            self._side_cars[".qml"].write_text(qml_text(self._legend), encoding="utf-8")
+            self._side_cars[".xml"].write_text(attribute_table_text(self._legend, pixels), encoding="utf-8")
 
     def _open(self, path: Path) -> rasterio.io.DatasetWriter:
         height, width = self._grid.shape
@@ -119,41 +131,6 @@ class LabelRaster:
             dataset.update_tags(**{PLANES_TAG: "yes"})
         else:
             colors = {c.code: (*c.color, 255) for c in self._legend.classes}
-            dataset.write_colormap(1, colors | {MAP_NODATA: (*_NODATA_COLOR, 0)})
+            dataset.write_colormap(1, colors | {MAP_NODATA: (*NODATA_COLOR, 0)})
             dataset.set_band_description(1, "class")
         return dataset
-
-
-class PalettePng:
-    """A PNG of codes with a palette, written from top to bottom."""
-
-    def __init__(self, file: BinaryIO, shape: tuple[int, int], legend: Legend) -> None:
-        """Begin a picture (H, W) whose pixels are codes of a legend for maps; nodata is transparent."""
-        self._file = file
-        self._packer = zlib.compressobj(6)
-        palette = np.zeros((IGNORE + 1, 3), np.uint8)
-        palette[list(legend.codes)] = [c.color for c in legend.classes]
-        palette[MAP_NODATA] = _NODATA_COLOR
-        opacity = np.full(IGNORE + 1, 255, np.uint8)
-        opacity[MAP_NODATA] = 0
-        height, width = shape
-        file.write(b"\x89PNG\r\n\x1a\n")
-        self._chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0))  # 8 bits, colors by palette
-        self._chunk(b"PLTE", palette.tobytes())
-        self._chunk(b"tRNS", opacity.tobytes())
-
-    def write(self, codes: NDArray[np.uint8]) -> None:
-        """Append rows (h, W)."""
-        rows = np.concatenate([np.zeros((len(codes), 1), np.uint8), codes], axis=1)  # 0: the row is not filtered
-        self._chunk(b"IDAT", self._packer.compress(rows.tobytes()))
-
-    def finish(self) -> None:
-        """Write the end."""
-        self._chunk(b"IDAT", self._packer.flush())
-        self._chunk(b"IEND", b"")
-        self._file.flush()
-
-    def _chunk(self, kind: bytes, content: bytes) -> None:
-        if content or kind == b"IEND":
-            self._file.write(struct.pack(">I", len(content)) + kind + content)
-            self._file.write(struct.pack(">I", zlib.crc32(kind + content)))

@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.windows import Window as RioWindow
 
@@ -128,6 +129,9 @@ class RasterFile:
             except InputError:
                 self.close()
                 raise
+            except (CPLE_BaseError, UnicodeDecodeError) as error:
+                self.close()
+                raise RasterError(f"{path}: its header is damaged ({error}); fetch the file again") from error
             self._channels = channels_of(dataset)
             self._alpha = next((n for n in dataset.indexes if n not in self._channels), None)
         self._scaled = scaled and self.facts.is_scaled and self._palette is None

@@ -1,0 +1,1 @@
+"""One plan of the work, one tile function, and what runs them."""

@@ -1,0 +1,57 @@
+"""What work there is: batches of tiles, each a function of its number alone, and how shards divide them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hectares.core.window import Tile, Tiling
+from hectares.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class WorkPlan(Sequence[list[Tile]]):
+    """The batches of a scene: neighbors in one row of tiles, so that a resumed run or another worker regroups nothing.
+
+    >>> plan = WorkPlan(Tiling((10, 30), size=10, overlap=0), batch=2)
+    >>> [[tile.core.col for tile in tiles] for tiles in plan]
+    [[0, 10], [20]]
+    """
+
+    tiling: Tiling
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ConfigError(f"a batch has at least 1 tile, got {self.batch}")
+
+    @property
+    def per_row(self) -> int:
+        """Number of batches in a row of tiles."""
+        return -(-self.tiling.counts[1] // self.batch)
+
+    def __len__(self) -> int:
+        return self.tiling.counts[0] * self.per_row
+
+    def __getitem__(self, number: int) -> list[Tile]:  # type: ignore[override]  # by number alone
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        cols = self.tiling.counts[1]
+        row, group = divmod(number, self.per_row)
+        first = row * cols + group * self.batch
+        return [self.tiling[i] for i in range(first, min(first + self.batch, (row + 1) * cols))]
+
+    def place(self, tile: int) -> tuple[int, int]:
+        """Give the batch that a tile is in, and its place there."""
+        row, col = divmod(tile, self.tiling.counts[1])
+        return row * self.per_row + col // self.batch, col % self.batch
+
+    def shard(self, number: int, count: int) -> range:
+        """Give the batches of shard 1 to `count`: neighbors, of about equal number.
+
+        >>> [list(WorkPlan(Tiling((10, 50), size=10, overlap=0)).shard(n, 3)) for n in (1, 2, 3)]
+        [[0], [1, 2], [3, 4]]
+        """
+        if not 1 <= number <= count:
+            raise ConfigError(f"shard {number}/{count} does not exist; shards are 1/{count} to {count}/{count}")
+        return range(len(self) * (number - 1) // count, len(self) * number // count)

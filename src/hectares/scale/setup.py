@@ -1,0 +1,185 @@
+"""A prediction made ready: segmenters, scene and area of interest become tile work and a plan of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hectares.config.predict import PredictConfig
+from hectares.core.legend import Legend
+from hectares.core.scene import RasterSource
+from hectares.core.spec import SegmenterSpec
+from hectares.core.unsure import with_unsure
+from hectares.core.window import Tiling
+from hectares.errors import ArtefactError
+from hectares.io.artefact import sha256_file, stamp
+from hectares.io.rasters.scenes import SceneFile
+from hectares.io.scene_contract import hash_scene, scene_scaling
+from hectares.io.segmenter import StoredSegmenter, find_segmenter
+from hectares.io.shapes.area_of_interest import read_area
+from hectares.io.shapes.vectors import split_layer_name
+from hectares.monitor import Monitor, Problem
+from hectares.runtime.answering import VIEWS, Answering, Member
+from hectares.runtime.protocol import Runtime
+from hectares.scale.plan import WorkPlan
+from hectares.scale.tiles import Decision, ScoresKept, TileWork
+
+_CONTEXT_SHARE = 8
+"""A tile spends at most one in eight of its pixels on context, on each side."""
+_LEAST_CONTEXT = 32
+"""Where 99.9 % of the energy of the gradient ends, far pixels still add up: less than this shows at borders."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """All of a prediction but its pixels."""
+
+    work: TileWork
+    plan: WorkPlan
+    legend: Legend
+    """Of the map."""
+    scored: Legend
+    """Of the scores: without a class for what is unsure."""
+    provenance: dict[str, Any]
+
+
+def find_members(segmenter: str | Path, config: PredictConfig) -> list[StoredSegmenter]:
+    """Open the segmenters that are asked. Raises ArtefactError unless all of them can make one map together."""
+    paths = [segmenter, *config.with_]
+    members = [find_segmenter(path) for path in paths]
+    for path, stored in zip(paths, members, strict=True):
+        if stored.spec.multilabel:
+            raise ArtefactError(
+                f"{path}: its classes may overlap, so no map of one class a pixel can be made; "
+                "score it with `hectares evaluate`, or train on chips without --multilabel to make a map"
+            )
+        difference = _difference(members[0].spec, stored.spec)
+        if difference is not None:
+            raise ArtefactError(f"{path}: {difference} {paths[0]}; runs that vote together are alike in this")
+    return members
+
+
+def _difference(first: SegmenterSpec, other: SegmenterSpec) -> str | None:
+    named = [(c.code, c.name) for c in first.legend.classes], [(c.code, c.name) for c in other.legend.classes]
+    if named[0] != named[1]:
+        shown = [", ".join(f"{code} {name}" for code, name in classes) for classes in named]
+        return f"has the classes {shown[1]}, not {shown[0]}, as"
+    if first.bands != other.bands or first.plan.to_json() != other.plan.to_json():
+        return f"takes the bands {', '.join(other.bands)}, not {', '.join(first.bands)} made in the same way, as"
+    return None
+
+
+def set_up(
+    members: Sequence[StoredSegmenter],
+    runtimes: Sequence[Runtime],
+    files: Sequence[Path],
+    source: SceneFile,
+    config: PredictConfig,
+    *,
+    with_scores: bool,
+    monitor: Monitor,
+) -> Setup:
+    """Make a prediction ready."""
+    spec = members[0].spec
+    asked = [Member(runtime, _temperature(m)) for m, runtime in zip(members, runtimes, strict=True)]
+    answering = Answering(asked, VIEWS[config.tta], config.mean)
+    blended = config.blend == "taper"
+    kept: ScoresKept = config.scores_type if with_scores else "none"
+    scored = blended or with_scores or config.unsure is not None
+    decision = Decision(
+        temperature=asked[0].temperature if scored and answering.are_logits else None,
+        unsure=config.unsure,
+        kept=kept,
+        blended=blended,
+    )
+    area = None if config.aoi is None else read_area(config.aoi, source.grid, source.path, monitor)
+    work = TileWork(
+        source,
+        [scene_scaling(runtime.spec, source, monitor).apply for runtime in runtimes],
+        answering,
+        decision,
+        len(spec.legend),
+        area,
+    )
+    stride = math.lcm(*(runtime.stride for runtime in runtimes))
+    tiling = plan_tiles(source, [m.spec for m in members], config, stride=stride, monitor=monitor)
+    legend = spec.legend if config.unsure is None else with_unsure(spec.legend)
+    provenance = _provenance(members, files, config, runtimes, tiling) | {"scores": kept}
+    return Setup(work, WorkPlan(tiling, config.batch), legend, spec.legend, provenance)
+
+
+def plan_tiles(
+    source: RasterSource,
+    specs: Sequence[SegmenterSpec],
+    config: PredictConfig,
+    *,
+    stride: int,
+    monitor: Monitor | None = None,
+) -> Tiling:
+    """Divide a scene into tiles that overlap by twice the context, up to a quarter of their size."""
+    overlap = config.overlap_px
+    wanted = max(_wanted_context(spec) for spec in specs)
+    given = min(wanted, max(1, config.tile_px // _CONTEXT_SHARE))
+    if overlap is None:
+        overlap = 2 * given
+    tiling = Tiling(source.grid.shape, size=max(config.tile_px, overlap + stride), overlap=overlap, stride=stride)
+    measured = max(spec.context_px or 0 for spec in specs)
+    if monitor is not None and config.overlap_px is None and given < measured and len(tiling) > 1:
+        what = f"the network looks {measured} px far, tiles of {config.tile_px} px give it {given} px at their borders"
+        monitor.problem(Problem("tiles", what, f"--overlap-px {2 * wanted} gives it all, for more time", "note"))
+    return tiling
+
+
+def _wanted_context(spec: SegmenterSpec) -> int:
+    if spec.context_px is None:
+        return spec.tile_px // 4
+    return max(_LEAST_CONTEXT, spec.context_px) if spec.context_px else 0
+
+
+def _temperature(stored: StoredSegmenter) -> float:
+    found = (stored.calibration or {}).get("temperature")
+    return float(found) if found else 1.0
+
+
+def _provenance(
+    members: Sequence[StoredSegmenter],
+    files: Sequence[Path],
+    config: PredictConfig,
+    runtimes: Sequence[Runtime],
+    tiling: Tiling,
+) -> dict[str, Any]:
+    """Everything the map depends on, and which parts of the scene the segmenters were trained on."""
+    inputs = {"scene": hash_scene(files), "segmenter": members[0].sha256}
+    inputs |= {f"segmenter {n}": m.sha256 for n, m in enumerate(members[1:], start=2)}
+    settings = asdict(config) | {"with_": len(config.with_)}
+    del settings["threads"]  # the map is the same
+    if config.aoi is not None:
+        path, layer = split_layer_name(config.aoi)
+        inputs["aoi"] = sha256_file(path)
+        settings["aoi"] = path.name + ("" if layer is None else f":{layer}")
+    seen = [
+        w
+        for m in members
+        for f in m.spec.footprint
+        if f["sha256"] == inputs["scene"]
+        for w in f["windows"]  # type: ignore[union-attr]  # a list, as it was written
+    ]
+    return stamp("class-map", config=settings, inputs=inputs) | {
+        "scene": files[0].name,
+        "trained_on": seen,
+        "network": members[0].spec.network,
+        "bands": list(members[0].spec.bands),
+        "tile_px": list(tiling.tile_shape),
+        "overlap_px": tiling.overlap,
+        "context_px": tiling.context,
+        "overcompute": round(tiling.overcompute, 4),
+        "temperature": [_temperature(m) for m in members],
+        **{k: v for n, r in enumerate(runtimes, start=1) for k, v in _numbered(r.facts, n).items()},
+    }
+
+
+def _numbered(facts: dict[str, str], number: int) -> dict[str, str]:
+    return facts if number == 1 else {f"{key}_{number}": value for key, value in facts.items()}

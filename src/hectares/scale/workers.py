@@ -1,0 +1,83 @@
+"""Local worker processes: started, watched, started again when they are killed, and never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from hectares.monitor import Monitor, Problem
+
+_POLL_S = 0.2
+_GRACE_S = 15.0
+_STARTS = 3
+
+
+@dataclass
+class _Worker:
+    command: Sequence[str]
+    starts: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    done: bool = field(default=False)
+
+    def start(self) -> None:
+        self.starts += 1
+        self.process = subprocess.Popen(  # noqa: S603 - our own command line
+            list(self.command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+
+def run_workers(commands: Sequence[Sequence[str]], watch: Callable[[], None], monitor: Monitor) -> bool:
+    """Run commands at the same time; True if all ended well.
+
+    One that is killed is started again, up to three times in all, and then left undone. One that ends with an error
+    stops the others: whoever asked finds out why by doing the rest. `watch` is called now and then, to tell progress.
+    """
+    workers = [_Worker(command) for command in commands]
+    try:
+        for worker in workers:
+            worker.start()
+        while not all(w.done for w in workers):
+            time.sleep(_POLL_S)
+            watch()
+            monitor.raise_if_stopped()
+            if not all(_look_at(w, number, monitor) for number, w in enumerate(workers, start=1)):
+                return False
+        return all(w.process is not None and w.process.returncode == 0 for w in workers)
+    finally:
+        _stop([w.process for w in workers if w.process is not None])
+
+
+def _look_at(worker: _Worker, number: int, monitor: Monitor) -> bool:
+    """Start a worker again if it was killed; False if it ended with an error."""
+    code = None if worker.process is None else worker.process.poll()
+    if code is None or worker.done:
+        return True
+    if code >= 0:
+        worker.done = True
+        return code in {0, 3}
+    again = worker.starts < _STARTS
+    what = f"was killed by signal {-code}"
+    remedy = "it is started again" if again else "what it left undone is done at the end, by this process"
+    monitor.problem(Problem(f"worker {number}", what, remedy, "note"))
+    if again:
+        worker.start()
+    else:
+        worker.done = True
+    return True
+
+
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask those that still run to stop after their step, and end those that do not."""
+    running = [p for p in processes if p.poll() is None]
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + _GRACE_S
+    for process in running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+        if process.poll() is None:
+            process.kill()
+            process.wait()
