@@ -27,7 +27,7 @@ from hectares.view.exhibits import Given, Map, Record, Run, Scene, intact
 from hectares.view.page import render_page
 from hectares.view.sections import compose
 
-_KINDS = ("areas", "evaluation")
+_KINDS = ("areas", "evaluation", "estimate", "change")
 _PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _RGB = ("red", "green", "blue")
 
@@ -40,7 +40,7 @@ def write_report(
     overwrite: bool = False,
     monitor: Monitor = QUIET,
 ) -> Path:
-    """Write a page about class maps, scenes, evaluations, areas and runs, as many of each as there are.
+    """Write a page about class maps, scenes, evaluations, areas, estimates, change and runs, as many as there are.
 
     Areas with `kind` "reference" stand beside the mapped ones. Memory is that of a strip of the largest raster.
     Raises InputError for what is none of these.
@@ -94,7 +94,13 @@ def _read(path: Path, name: str, given: Given, config: ReportConfig, monitor: Mo
         given.runs.append(_read_run(path, name))
     elif path.suffix.lower() == ".json":
         record = _read_record(path, name)
-        homes = {"evaluation": given.evaluations, "areas": given.areas, "reference areas": given.references}
+        homes = {
+            "evaluation": given.evaluations,
+            "areas": given.areas,
+            "reference areas": given.references,
+            "estimate": given.estimates,
+            "change": given.changes,
+        }
         homes[record.piece.kind].append(record)
     elif _is_class_map(path):
         given.maps.append(_read_map(path, name, config))
@@ -104,7 +110,8 @@ def _read(path: Path, name: str, given: Given, config: ReportConfig, monitor: Mo
 
 def _unknown(path: Path, why: str) -> InputError:
     return InputError(
-        f"{path}: {why}; a report takes class maps, scenes, evaluations (.json), areas (.json or .csv) and runs"
+        f"{path}: {why}; a report takes class maps, scenes, evaluations (.json), areas, estimates and change (.json or "
+        ".csv) and runs"
     )
 
 
@@ -151,7 +158,9 @@ def _read_map(path: Path, name: str, config: ReportConfig) -> Map:
     with intact(path), open_class_map(path) as opened:
         indices = render.class_overview(opened, config.picture_px)
         step = render.overview_step(opened.grid.shape, config.picture_px)
-        piece = Piece(name, "class map", sha256_file(path), opened.provenance)
+        seams = None if opened.seal is None else opened.seal.seams
+        made = dict(opened.provenance) if seams is None else {**opened.provenance, "seams": seams}
+        piece = Piece(name, "class map", sha256_file(path), made)
         return Map(piece, opened.grid, opened.legend, indices, step)
 
 

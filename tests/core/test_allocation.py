@@ -10,7 +10,6 @@ import pytest
 from hectares.core.allocation import (
     allocate,
     class_deviations,
-    draw_by_area,
     half_width,
     points_for_target,
     shares_from_survey,
@@ -138,35 +137,3 @@ def test_a_first_round_without_an_error_leaves_room_for_one():
     shares = shares_from_survey(Survey.of_map_classes(np.diag([50, 100]), np.array([10.0, 90.0])))
     assert shares.sum(axis=1) == pytest.approx([1, 1])
     assert shares[1, 0] == pytest.approx(0.1 / 101)
-
-
-def test_units_are_drawn_once_and_by_the_seed():
-    areas_m2 = np.linspace(1, 2, 50)
-    drawn = [draw_by_area(areas_m2, 20, np.random.default_rng(s)) for s in (1, 1, 2)]
-    assert (drawn[0] == drawn[1]).all()
-    assert (drawn[0] != drawn[2]).any()
-    assert len(set(drawn[0].tolist())) == 20
-
-
-def test_chances_are_in_proportion_to_area():
-    areas_m2, rng = np.array([1.0, 2.0, 3.0, 4.0, 2.0]), np.random.default_rng(0)
-    times = np.bincount(np.concatenate([draw_by_area(areas_m2, 3, rng) for _ in range(4000)]), minlength=5) / 4000
-    chances = areas_m2 / 4
-    assert (abs(times - chances) <= 3.5 * np.sqrt(chances * (1 - chances) / 4000) + 1e-12).all()
-
-
-def test_area_of_a_degree_grid_is_unbiased_if_drawn_by_area_and_biased_if_by_pixel():
-    """Rows shrink to the north, where the class is: 2,000 surveys of 20 points each."""
-    rng = np.random.default_rng(1)
-    areas_m2 = np.repeat(np.linspace(4, 1, 20), 10)
-    reference = np.arange(200) >= 100
-    truth = areas_m2[reference].sum() / areas_m2.sum()
-    by_area = np.array([reference[draw_by_area(areas_m2, 20, rng)].mean() for _ in range(2000)])
-    by_pixel = np.array([reference[rng.choice(200, 20, replace=False)].mean() for _ in range(2000)])
-    assert abs(by_area.mean() - truth) <= 2 * by_area.std(ddof=1) / np.sqrt(2000)
-    assert abs(by_pixel.mean() - truth) > 20 * by_pixel.std(ddof=1) / np.sqrt(2000)
-
-
-def test_more_points_than_a_stratum_can_give_are_refused():
-    with pytest.raises(ConfigError, match="too many for a stratum of 3 units"):
-        draw_by_area(np.array([1.0, 1.0, 2.0]), 3, np.random.default_rng(0))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hectares.core.estimators import Survey, assess_map
+from hectares.core.estimators import Survey, assess_map, bound_shares
 from hectares.core.intervals import IntervalRule
 from hectares.errors import InputError
 
@@ -190,3 +190,24 @@ def test_more_points_than_units_are_refused():
 def test_a_point_of_a_class_that_the_map_does_not_show_there_is_refused():
     with pytest.raises(InputError, match="stratum 0 has points of a class its map does not show"):
         Survey(np.array([[[5, 0], [1, 3]]]), np.array([1.0]), mapped=np.array([[True, False]]))
+
+
+def test_a_stratum_of_one_unit_that_was_drawn_is_known():
+    counts = np.array([[1, 0], [3, 7]])
+    survey = Survey.of_map_classes(counts, np.array([20.0, 80.0]), units=np.array([1, 1000]))
+    found = assess_map(survey)
+    assert found.area.value == pytest.approx([0.2 + 0.8 * 0.3, 0.8 * 0.7])
+    assert found.area.se == pytest.approx([0.8 * np.sqrt(0.3 * 0.7 / 9 * 0.99)] * 2)
+    assert found.area.low[0] > 0.2
+    with pytest.raises(InputError, match="stratum 0 has fewer than 2 points"):
+        Survey.of_map_classes(counts, np.array([20.0, 80.0]), units=np.array([2, 1000]))
+
+
+def test_points_without_a_label_bound_the_share_of_a_class():
+    survey = Survey.of_map_classes(np.array([[6, 2], [0, 9]]), np.array([30.0, 70.0]))
+    low, high = bound_shares(survey, np.array([2, 1]))
+    assert low == pytest.approx([0.3 * 0.6, 0.3 * 0.2 + 0.7 * 0.9])
+    assert high == pytest.approx([0.3 * 0.8 + 0.7 * 0.1, 0.3 * 0.4 + 0.7])
+    value = assess_map(survey, NORMAL).area.value
+    assert (low <= value).all()
+    assert (value <= high).all()

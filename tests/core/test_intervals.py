@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -38,8 +40,26 @@ def test_many_counts_give_about_the_normal_interval():
     assert 0.4 + 1.96 * se == pytest.approx(high, abs=0.003)
 
 
-def test_a_sample_of_half_the_units_has_half_the_reach():
-    assert one_stratum(0, 100, fraction=0.5)[1] == pytest.approx(one_stratum(0, 100)[1] / 2, rel=0.05)
+def test_a_sample_of_half_the_units_reaches_as_far_as_counting_the_rest_allows():
+    """Of 200 units 5 may be hits and all 100 points miss them (0.0297); 6 may not (0.0143)."""
+    none_of = [math.comb(200 - hits, 100) / math.comb(200, 100) for hits in (5, 6)]
+    assert none_of[0] > 0.025 > none_of[1]
+    assert one_stratum(0, 100, fraction=0.5)[1] == pytest.approx(5 / 200)
+
+
+def test_many_strata_are_as_one_that_is_drawn_evenly():
+    """300 strata of 10 points each, 3 hits in every one, against one stratum of 3,000."""
+    yes = np.ones((1, 300), bool)
+    tally = Tally(np.full((1, 300), 3.0), np.full((1, 300), 7.0), np.stack([yes, yes, ~yes], axis=-1))
+    design = Design(np.full(300, 1 / 300), np.full(300, 10.0), np.zeros(300))
+    low, high = melded_ends(np.array([0.3]), tally, design, IntervalRule(draws=2000))
+    one = one_stratum(900, 3000)
+    assert high[0] - low[0] == pytest.approx(one[1] - one[0], rel=0.1)
+    assert (low[0] + high[0]) / 2 == pytest.approx(0.3, abs=0.02)
+
+
+def test_a_census_has_no_length():
+    assert one_stratum(30, 100, fraction=1.0) == (0.3, 0.3)
 
 
 def test_intervals_depend_on_the_seed_alone():
@@ -132,7 +152,7 @@ def coverage(case: Case, what: str, method: str) -> float:
         tally = tally_of(np.stack([rng.multinomial(n, p) for n, p in zip(points, shares, strict=True)]), what)
         key = tally.hit.tobytes() + tally.miss.tobytes()
         if key not in known:
-            found = estimate_ratios(tally, design, IntervalRule(method=method, draws=1200, seed=k))
+            found = estimate_ratios(tally, design, IntervalRule(method=method, draws=3000, seed=k))
             known[key] = found.low[0] - 1e-12 <= truth <= found.high[0] + 1e-12
         held += known[key]
     return held / SURVEYS

@@ -1,4 +1,4 @@
-"""How many points of a reference sample each stratum gets, and on which units of a stratum they fall."""
+"""How many points of a reference sample each stratum gets."""
 
 from __future__ import annotations
 
@@ -138,36 +138,14 @@ def points_for_target(
         raise ConfigError("a class with a target has no area in the assumed shares; give it some, or drop its target")
     room = np.ones(wanted.sum()) + (0.0 if units is None else (load / np.asarray(units)[:, None]).sum(axis=0))
     low = np.broadcast_to(np.asarray(least, np.float64), areas_m2.shape)
-    found, fixed = low.copy(), np.zeros(len(low), bool)
-    while not fixed.all():
-        left = room - (load[fixed] / found[fixed, None]).sum(axis=0)
-        found[~fixed] = _fewest(load[~fixed] / left)
-        short = ~fixed & (found < low)
-        found[short], fixed = low[short], fixed | short
-        if not short.any():
-            break
+    most = np.full(len(low), np.inf) if units is None else np.asarray(units, np.float64)
+    census = np.zeros(len(low), bool)  # strata taken whole leave nothing: the others reach the target without them
+    found = _at_least(low, census, most, load, room)
+    while (over := ~census & (found > most)).any():
+        census = census | over
+        found = _at_least(low, census, most, load, room)
     whole = np.ceil(found - 1e-6).astype(np.int64)
     return whole if units is None else np.minimum(whole, np.asarray(units, np.int64))
-
-
-def draw_by_area(areas_m2: FloatArray, points: int, rng: np.random.Generator) -> IntArray:
-    """Draw units of one stratum without replacement, each with a chance in proportion to its area; ascending indices.
-
-    Systematic along the units in random order: the chance of unit i is exactly points * area / all area, so that the
-    mean of a sample needs no further weights where pixels differ in size, as they do in a grid of degrees.
-
-    Source: Hartley and Rao 1962, Annals of Mathematical Statistics 33.
-
-    >>> draw_by_area(np.array([2.0, 1.0, 1.0]), 2, np.random.default_rng(0))[0]
-    np.int64(0)
-    """
-    total = float(areas_m2.sum())
-    if not 0 <= points * float(areas_m2.max(initial=0)) <= total * (1 + _CLOSE):
-        raise ConfigError(f"{points} points are too many for a stratum of {len(areas_m2)} units; draw fewer")
-    order = rng.permutation(len(areas_m2))
-    ends = np.cumsum(areas_m2[order]) / total * points
-    at = np.searchsorted(ends, np.arange(points) + rng.random(), side="right")
-    return np.sort(order[np.minimum(at, len(order) - 1)]).astype(np.int64)
 
 
 def _load(shares: FloatArray, areas_m2: FloatArray, level: float) -> FloatArray:
@@ -177,6 +155,21 @@ def _load(shares: FloatArray, areas_m2: FloatArray, level: float) -> FloatArray:
     part = areas_m2[:, None] * class_deviations(shares)
     relative = np.divide(part, area, out=np.full_like(part, np.inf), where=area > 0)
     return np.asarray((z * relative) ** 2)
+
+
+def _at_least(
+    low: FloatArray, census: NDArray[np.bool_], most: FloatArray, load: FloatArray, room: FloatArray
+) -> FloatArray:
+    """(H,) the fewest points, none below `low`, with a census taken where it says so."""
+    found, fixed = np.where(census, most, low), census.copy()
+    while not fixed.all():
+        left = room - (load[fixed] / found[fixed, None]).sum(axis=0)
+        found[~fixed] = _fewest(load[~fixed] / left)
+        short = ~fixed & (found < low)
+        found[short], fixed = low[short], fixed | short
+        if not short.any():
+            break
+    return found
 
 
 def _fewest(load: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ a stratum points are drawn at random, in proportion to area, so that a count of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from hectares.core.scores import FloatArray
 from hectares.errors import InputError
 
 LEAST_POINTS = 2
-"""With fewer points in a stratum there is no variance, and so no standard error."""
+"""With fewer points in a stratum there is no variance, and so no standard error; but a stratum may be of one unit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,8 @@ class Survey:
         negative = np.asarray((self.counts < 0).any(axis=(1, 2)))
         _refuse(negative, "has a negative count", "count points")
         _refuse(self.points < inside, "has more labelled points than were drawn", "count each point once")
-        few = (self.points < LEAST_POINTS) & (self.areas_m2 > 0)
+        whole = False if self.units is None else (self.points >= self.units) & (self.points > 0)
+        few = (self.points < LEAST_POINTS) & (self.areas_m2 > 0) & ~np.asarray(whole)
         _refuse(few, f"has fewer than {LEAST_POINTS} points", "label more points there, or merge it with another")
         _refuse((self.points > 0) & (self.areas_m2 == 0), "has points but no area", "use the map of the draw")
         unseen = (self.counts.sum(axis=2) > 0) & ~self.on_map
@@ -147,17 +149,34 @@ def assess_map(survey: Survey, rule: IntervalRule | None = None) -> Assessment:
     (21158, 6158, array([0.95]))
     """
     rule = rule or IntervalRule()
-    every = _tally(survey, "overall")
+    every = ratio_tally(survey, "overall")
     weight = _per_point(survey)
     matrix = np.tensordot(weight, survey.counts.astype(np.float64), axes=1)
     total = float(weight @ survey.counts.sum(axis=(1, 2)))
     return Assessment(
         matrix / total if total > 0 else np.full_like(matrix, np.nan),
-        estimate_ratios(_tally(survey, "area"), survey.design, rule),
-        estimate_ratios(_tally(survey, "users"), survey.design, rule),
-        estimate_ratios(_tally(survey, "producers"), survey.design, rule),
+        estimate_ratios(ratio_tally(survey, "area"), survey.design, rule),
+        estimate_ratios(ratio_tally(survey, "users"), survey.design, rule),
+        estimate_ratios(ratio_tally(survey, "producers"), survey.design, rule),
         estimate_ratios(every, survey.design, rule),
     )
+
+
+def bound_shares(survey: Survey, missing: NDArray[np.number]) -> tuple[FloatArray, FloatArray]:
+    """(K,) each: share of the area a class has if none of the points without a label is of it, and if all are.
+
+    `missing` (H,) are the points of each stratum without a label, which `survey` does not count. No interval: the range
+    of the estimate itself.
+
+    Source: Manski 2003, Partial Identification of Probability Distributions, chapter 1 (worst-case bounds).
+
+    >>> survey = Survey.of_map_classes(np.array([[8, 1], [1, 9]]), np.array([50.0, 50.0]))
+    >>> [share.round(2).tolist() for share in bound_shares(survey, np.array([1, 0]))]
+    [[0.45, 0.5], [0.5, 0.55]]
+    """
+    seen = survey.counts.sum(axis=1)
+    drawn = np.maximum(survey.points + missing, 1)[:, None]
+    return survey.weights @ (seen / drawn), survey.weights @ ((seen + np.asarray(missing)[:, None]) / drawn)
 
 
 def estimate_ratios(tally: Tally, design: Design, rule: IntervalRule) -> Estimate:
@@ -181,7 +200,7 @@ def estimate_ratios(tally: Tally, design: Design, rule: IntervalRule) -> Estimat
     r = value[:, None]
     mean = (tally.hit * (1 - r) - tally.miss * r) / n
     square = (tally.hit * (1 - r) ** 2 + tally.miss * r**2) / n
-    variance = np.maximum(square - mean**2, 0) * n / (n - 1)
+    variance = np.maximum(square - mean**2, 0) * n / np.maximum(n - 1, 1)
     spread = (variance * (1 - design.fraction) / n) @ weights**2
     se = np.divide(np.sqrt(spread), both, out=np.full(len(hits), np.nan), where=both > 0)
     if rule.method == "normal":
@@ -194,7 +213,7 @@ def _per_point(survey: Survey) -> FloatArray:
     return np.asarray(survey.weights / np.maximum(survey.points, 1))
 
 
-def _tally(survey: Survey, what: str) -> Tally:
+def ratio_tally(survey: Survey, what: Literal["area", "users", "producers", "overall"]) -> Tally:
     """Count the hits and misses of one kind of ratio, for all classes; strata without area are left out."""
     kept = survey.areas_m2 > 0
     counts, shown = survey.counts[kept].astype(np.float64), survey.on_map[kept]

@@ -107,7 +107,18 @@ def mapping_story(name: str, provenance: Content) -> tuple[str, ...]:
         f"the network looked at windows of {width} × {height} px which overlap by {provenance.get('overlap_px')} px, "
         "and every pixel was taken from the window in whose middle part it lies."
     )
-    return (sentence,)
+    seams = provenance.get("seams") or {}
+    return (sentence,) if seams.get("ratio") is None else (sentence, _seams_sentence(seams))
+
+
+def _seams_sentence(seams: Content) -> str:
+    """Say whether labels change more often where two windows meet.
+
+    >>> _seams_sentence({"ratio": 1.5, "low": 1.2, "high": 1.9})
+    'Classes change 1.50 times as often where two windows meet as inside of them (95 % interval 1.20 to 1.90).'
+    """
+    ends = "" if seams.get("low") is None else f" (95 % interval {seams['low']:.2f} to {seams['high']:.2f})"
+    return f"Classes change {seams['ratio']:.2f} times as often where two windows meet as inside of them{ends}."
 
 
 def _brief(value: float | None) -> str:
@@ -145,6 +156,7 @@ _KIND_OF_INPUT = {"map": "class map", "scene": "scene", "segmenter": "segmenter"
 _VERBS = {
     "class map": ("was made from", "was not made from"),
     "areas": ("were counted from", "were not counted from"),
+    "estimate": ("was made for", "was not made for"),
     "evaluation": ("scores", "does not score"),
 }
 

@@ -43,7 +43,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Record:
-    """An evaluation or a table of areas."""
+    """An evaluation, a table of areas, an estimate or a table of change."""
 
     piece: Piece
     path: Path
@@ -75,10 +75,13 @@ class Given:
     references: list[Record] = field(default_factory=list)
     evaluations: list[Record] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    estimates: list[Record] = field(default_factory=list)
+    changes: list[Record] = field(default_factory=list)
 
     def pieces(self) -> list[Piece]:
         """Give what is common to all of them."""
-        groups = (self.maps, self.scenes, self.areas, self.references, self.evaluations, self.runs)
+        areas = (self.areas, self.references, self.estimates, self.changes)
+        groups = (self.maps, self.scenes, *areas, self.evaluations, self.runs)
         return [item.piece for group in groups for item in group]
 
 

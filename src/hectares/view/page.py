@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import jinja2
 
 from hectares.view.account import Check
+from hectares.view.changes import ChangeSection
+from hectares.view.estimates import EstimateSection
 from hectares.view.sheet import Sheet
 from hectares.view.tables import AreaSection, Fact, ScoreSection
 
@@ -113,6 +115,14 @@ class AreaFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class EstimateFigures:
+    """The estimates of one map, with their chart."""
+
+    section: EstimateSection
+    chart: Image
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where a part of the page comes from."""
 
@@ -134,6 +144,8 @@ class Page:
     maps: tuple[MapSection, ...] = ()
     scenes: tuple[SceneSection, ...] = ()
     areas: tuple[AreaFigures, ...] = ()
+    estimates: tuple[EstimateFigures, ...] = ()
+    changes: tuple[ChangeSection, ...] = ()
     scores: tuple[ScoreFigures, ...] = ()
     runs: tuple[RunSection, ...] = ()
     story: tuple[str, ...] = ()

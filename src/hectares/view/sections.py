@@ -13,12 +13,16 @@ from hectares.core.grid import Grid, same_grid
 from hectares.core.legend import IGNORE, Legend, hex_color
 from hectares.errors import InputError
 from hectares.view import account, render
+from hectares.view.changes import ChangeSection, change_limits, change_section
+from hectares.view.estimate_chart import estimates_sheet
+from hectares.view.estimates import estimate_limits, estimate_section
 from hectares.view.exhibits import Given, Map, Record, Scene, intact
 from hectares.view.figures import areas_sheet, history_sheet
-from hectares.view.numbers import count
+from hectares.view.numbers import count, percent
 from hectares.view.page import (
     AreaFigures,
     Entry,
+    EstimateFigures,
     Image,
     MapSection,
     Page,
@@ -50,6 +54,8 @@ def compose(given: Given, *, title: str | None, version: str, max_zones: int) ->
         maps=tuple(maps),
         scenes=tuple(SceneSection(s.piece.name, _scene_facts(s), _scene_image(s)) for s in alone),
         areas=areas,
+        estimates=tuple(_estimate_sections(given, max_zones)),
+        changes=tuple(_change_sections(given)),
         scores=scores,
         runs=tuple(_run_sections(given)),
         story=tuple(sentence for m in given.maps for sentence in account.mapping_story(m.piece.name, m.piece.content)),
@@ -67,6 +73,10 @@ def _key_figures(given: Given, areas: Sequence[AreaFigures], scores: Sequence[Sc
         largest = max(section.bars, key=lambda bar: bar.mapped_ha)
         share = next(line.share for line in section.lines if line.name == largest.name)
         yield Fact(f"largest class: {largest.name}", share)
+    if len(given.estimates) == 1:
+        with intact(given.estimates[0].path):
+            overall = given.estimates[0].content["total"]["overall"]
+            yield Fact("of the area mapped right (estimated)", percent(overall["accuracy"]))
     if len(scores) == 1:
         content = given.evaluations[0].content
         where = f"the {content['split']} split" if content.get("split") else str(content.get("reference"))
@@ -152,6 +162,21 @@ def _area_sections(given: Given, max_zones: int) -> Iterator[AreaFigures]:
             yield AreaFigures(section, chart)
 
 
+def _estimate_sections(given: Given, max_zones: int) -> Iterator[EstimateFigures]:
+    for record in given.estimates:
+        with intact(record.path):
+            section = estimate_section(record.content, max_zones=max_zones)
+            told = "; ".join(f"{e.name} mapped {e.mapped} ha, estimated {e.estimate} ({e.ends})" for e in section.lines)
+            sheet = estimates_sheet(section.bars, record.content["interval"]["level"])
+            yield EstimateFigures(section, Image.of_sheet(sheet, f"Chart of mapped and estimated areas. {told}."))
+
+
+def _change_sections(given: Given) -> Iterator[ChangeSection]:
+    for record in given.changes:
+        with intact(record.path):
+            yield change_section(record.content)
+
+
 def _score_sections(given: Given) -> Iterator[ScoreFigures]:
     for record in given.evaluations:
         with intact(record.path):
@@ -189,5 +214,9 @@ def _limits(given: Given) -> Iterator[str]:
     for record in given.evaluations:
         with intact(record.path):
             yield from account.score_limits(record.content, record.piece.name)
-    if not given.evaluations:
+    for told, records in ((estimate_limits, given.estimates), (change_limits, given.changes)):
+        for record in records:
+            with intact(record.path):
+                yield from told(record.content)
+    if not (given.evaluations or given.estimates):
         yield account.NO_SCORES

@@ -160,6 +160,26 @@ def read_vector(path: Path, *, layer: str | None = None, columns: Sequence[str] 
     return RawLayer(**(vars(found) | {"notes": notes}))
 
 
+def read_records(path: Path, table: str) -> list[dict[str, Any]]:
+    """Read a table without geometry of a GeoPackage, row by row. Raises VectorError if there is none of this name."""
+    kind = sniff_vector(path)
+    if kind != "GPKG":
+        raise VectorError(f"{path}: is no GeoPackage, so it has no table {table!r}")
+    try:
+        with _opened(path, kind) as target:
+            mode = "immutable=1" if target.options else "mode=ro"
+            with closing(sqlite3.connect(f"{Path(target.name).as_uri()}?{mode}", uri=True)) as database:
+                names = {row[0] for row in database.execute("SELECT table_name FROM gpkg_contents")}
+                if table not in names:
+                    raise VectorError(f"{path}: has no table {table!r}; it has {', '.join(sorted(names)) or 'none'}")
+                quoted = table.replace('"', '""')
+                rows = database.execute(f'SELECT * FROM "{quoted}" ORDER BY rowid')  # noqa: S608 - quoted, and known
+                header = [column[0] for column in rows.description]
+                return [dict(zip(header, row, strict=True)) for row in rows]
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise VectorError(f"{path}: is damaged ({error}); copy or download it again") from error
+
+
 def _read(target: _Target, layer: str | None, columns: Sequence[str] | None) -> RawLayer:
     name = _choose(target, layer)
     info = pyogrio.read_info(target.name, layer=name, **target.options)
