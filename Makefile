@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all lint types bench lock clean
+.PHONY: demo test test-browser test-all lint types bench lock clean
 
 demo: $(STAMP)
 	$(BIN)/hectares demo demo --overwrite
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m "not slow and not gpu"
+
+# Skipped where there is no Chromium.
+test-browser: $(STAMP)
+	$(BIN)/python -m pytest -m browser tests/browser
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -n auto
@@ -27,11 +31,13 @@ types: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/colors.py
 	$(BIN)/python benchmarks/labels.py
 	$(BIN)/python benchmarks/chips.py
 	$(BIN)/python benchmarks/augment.py
+	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/vectorize.py
 
 # Every package is pinned with its hash; the package itself is then put in without looking at dependencies.
 $(STAMP): requirements/dev.txt pyproject.toml

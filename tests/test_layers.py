@@ -13,7 +13,7 @@ import hectares
 
 SOURCE = Path(hectares.__file__).parent
 FILES = sorted(p.relative_to(SOURCE).as_posix() for p in SOURCE.rglob("*.py"))
-COMPOSITIONS = {"start", "compare", "report"}
+COMPOSITIONS = {"start", "compare", "report", "verify", "map_page"}
 VERBS = {f.removesuffix(".py") for f in FILES if "/" not in f} - {"__init__", "__main__", "errors", "monitor"}
 _IO = {"numpy", "affine", "pyproj", "rasterio", "pyogrio", "shapely", "safetensors", "yaml", "pyarrow"}
 _MODEL = {"numpy", "torch", "onnx", "lightning", "segmentation_models_pytorch", "safetensors"}
@@ -29,6 +29,7 @@ THIRD = {
     "generate": {"numpy", "scipy", "shapely", "affine", "rasterio.features"},
     "model": _MODEL,
     "runtime": {"numpy", "torch", "onnxruntime", "openvino"},
+    "scale": {"numpy"},
     "view": {"numpy", "matplotlib", "PIL", "jinja2"},
     "errors": set(),
     "monitor": set(),
@@ -42,6 +43,7 @@ OWN = {
     "generate": {"generate", "core", "errors"},
     "model": {"model", "core", "config", "errors", "monitor"},
     "runtime": {"runtime", "model", "io.segmenter", "core", "errors", "monitor"},
+    "scale": {"scale", "runtime", "io", "core", "config", "errors", "monitor"},
     "view": {"view", "core", "errors"},
     "errors": set(),
     "monitor": set(),

@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from hectares.change import measure_change as measure_change
     from hectares.compare import compare_recipe as compare_recipe
     from hectares.compare import compare_runs as compare_runs
+    from hectares.config.change import ChangeConfig as ChangeConfig
     from hectares.config.compare import CompareConfig as CompareConfig
+    from hectares.config.estimate import EstimateConfig as EstimateConfig
     from hectares.config.evaluate import EvaluateConfig as EvaluateConfig
     from hectares.config.measure import MeasureConfig as MeasureConfig
     from hectares.config.predict import PredictConfig as PredictConfig
     from hectares.config.prepare import PrepareConfig as PrepareConfig
     from hectares.config.report import ReportConfig as ReportConfig
+    from hectares.config.sample import SampleConfig as SampleConfig
     from hectares.config.source import SourceConfig as SourceConfig
     from hectares.config.train import TrainConfig as TrainConfig
+    from hectares.config.vectorize import VectorizeConfig as VectorizeConfig
+    from hectares.config.view import ViewConfig as ViewConfig
     from hectares.core.area import AreaTable as AreaTable
     from hectares.core.area import map_area as map_area
     from hectares.core.area import pixel_area as pixel_area
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from hectares.errors import ConfigError as ConfigError
     from hectares.errors import HectaresError as HectaresError
     from hectares.errors import LegendError as LegendError
+    from hectares.estimate import estimate_areas as estimate_areas
     from hectares.evaluate import evaluate_chips as evaluate_chips
     from hectares.evaluate import evaluate_map as evaluate_map
     from hectares.formats.registry import Format as Format
@@ -49,14 +56,19 @@ if TYPE_CHECKING:
     from hectares.io.catalog import RasterLabel as RasterLabel
     from hectares.io.catalog import VectorLabel as VectorLabel
     from hectares.io.rasters.raster import open_raster as open_raster
+    from hectares.map_page import write_map_page as write_map_page
     from hectares.measure import measure_map as measure_map
+    from hectares.measure import measure_maps as measure_maps
     from hectares.monitor import Monitor as Monitor
     from hectares.monitor import Problem as Problem
     from hectares.predict import predict_scene as predict_scene
     from hectares.prepare import prepare_chips as prepare_chips
     from hectares.report import write_report as write_report
+    from hectares.sample import sample_map as sample_map
     from hectares.start import run_demo as run_demo
     from hectares.train import train_segmenter as train_segmenter
+    from hectares.vectorize import vectorize_map as vectorize_map
+    from hectares.verify import verify_file as verify_file
 
 _HOMES = {
     "AreaTable": "core.area",
@@ -65,11 +77,13 @@ _HOMES = {
     "Catalog": "io.catalog",
     "CatalogError": "errors",
     "CatalogScene": "io.catalog",
+    "ChangeConfig": "config.change",
     "Chip": "core.scene",
     "CocoLabel": "io.catalog",
     "CompareConfig": "config.compare",
     "ConfigError": "errors",
     "Confusion": "core.confusion",
+    "EstimateConfig": "config.estimate",
     "EvaluateConfig": "config.evaluate",
     "Format": "formats.registry",
     "Grid": "core.grid",
@@ -86,23 +100,33 @@ _HOMES = {
     "Problem": "monitor",
     "RasterLabel": "io.catalog",
     "ReportConfig": "config.report",
+    "SampleConfig": "config.sample",
     "SourceConfig": "config.source",
     "Tiling": "core.window",
     "TrainConfig": "config.train",
     "VectorLabel": "io.catalog",
+    "VectorizeConfig": "config.vectorize",
+    "ViewConfig": "config.view",
     "Window": "core.window",
     "compare_recipe": "compare",
     "compare_runs": "compare",
+    "estimate_areas": "estimate",
     "evaluate_chips": "evaluate",
     "evaluate_map": "evaluate",
     "map_area": "core.area",
+    "measure_change": "change",
     "measure_map": "measure",
+    "measure_maps": "measure",
     "open_raster": "io.rasters.raster",
     "pixel_area": "core.area",
     "predict_scene": "predict",
     "prepare_chips": "prepare",
     "run_demo": "start",
+    "sample_map": "sample",
     "train_segmenter": "train",
+    "vectorize_map": "vectorize",
+    "verify_file": "verify",
+    "write_map_page": "map_page",
     "write_report": "report",
 }
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from hectares.cli.chain import evaluate, measure, predict, prepare, report, train
 from hectares.cli.compare import compare, recipes
+from hectares.cli.estimate import change, estimate
 from hectares.cli.export import export, segmenters
 from hectares.cli.lookup import check, demo, formats, info, init
 from hectares.cli.networks import networks
+from hectares.cli.polygons import vectorize
 from hectares.cli.presets import presets
 from hectares.cli.sources import labels
+from hectares.cli.survey import sample
+from hectares.cli.verify import verify
+from hectares.cli.view import view
 from hectares.cli.weights import weights
 
 COMMANDS = (
@@ -22,6 +27,7 @@ COMMANDS = (
     recipes,
     check,
     info,
+    verify,
     labels,
     prepare,
     train,
@@ -29,6 +35,11 @@ COMMANDS = (
     evaluate,
     compare,
     measure,
+    vectorize,
+    sample,
+    estimate,
+    change,
     report,
+    view,
     export,
 )
