@@ -37,6 +37,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/chips.py
 	$(BIN)/python benchmarks/augment.py
 	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/area.py
 	$(BIN)/python benchmarks/vectorize.py
 
 # Every package is pinned with its hash; the package itself is then put in without looking at dependencies.

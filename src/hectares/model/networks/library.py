@@ -97,11 +97,10 @@ def _ways_to_any_size(architecture: str, encoder: str) -> tuple[dict[str, bool],
 
 
 def _create(architecture: str, encoder: str, bands: int, classes: int, more: dict[str, object]) -> nn.Module:
-    weights = False if encoder.startswith(TIMM) and architecture != "dpt" else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about names and settings that the user of ours cannot change
         network: nn.Module = _library().create_model(
-            architecture, encoder_name=encoder, encoder_weights=weights,
+            architecture, encoder_name=encoder, encoder_weights=None,
             in_channels=bands, classes=classes, **more,
         )  # fmt: skip
     return network
