@@ -80,4 +80,4 @@ def test_what_ships_with_the_package_is_whole():
         assert stored.onnx is not None
         assert stored.onnx.is_checked
         assert read_card(stored.folder).text
-        assert sum(f.stat().st_size for f in stored.folder.iterdir()) < 24 * 2**20
+        assert sum(f.stat().st_size for f in stored.folder.iterdir()) < 10 * 2**20
