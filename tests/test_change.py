@@ -138,3 +138,10 @@ def test_the_command_lists_changes_and_what_to_do_next(
     assert "wood town" in told
     assert "nodata in one map or both" in told
     assert "next: hectares sample" in told
+
+
+def test_what_a_killed_run_left_is_in_nobodys_way(tmp_path: Path, maps: tuple[Path, Path]):
+    (tmp_path / ".hectares-change.tif").mkdir()
+    measure_change(*maps, tmp_path / "change.csv", ChangeConfig(map=tmp_path / "change.tif"))
+    assert (tmp_path / "change.tif").is_file()
+    assert not (tmp_path / ".hectares-change.tif").exists()

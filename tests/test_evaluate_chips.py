@@ -151,6 +151,39 @@ def test_the_temperature_of_the_segmenter_is_used(chips: Path, tmp_path: Path):
     assert stored["scores"]["ece"][0] < 0.1
 
 
+def test_areas_by_the_best_score_and_by_area_stand_beside_the_reference(chips: Path, tmp_path: Path):
+    offsets = {"background": -0.2, "roof": 0.2}
+    segmenter(
+        tmp_path / "one-segmenter",
+        open_chips(chips / "one"),
+        calibration={"temperature": 3.0, "area_offsets": offsets},
+    )
+    content = evaluate(chips, tmp_path)
+    label, image = labels_and_image(chips)
+    known = label != 255
+    counts = [int((plane & known).sum()) for plane in (label == 1, image > 0, image > -0.4)]
+    found = content["area"]["as_stored"]
+    assert found["pixels"] == known.sum()
+    roof = found["classes"]["roof"]
+    assert [roof[k] for k in ("reference", "argmax", "area")] == pytest.approx(
+        [n / known.sum() for n in counts], abs=1e-6
+    )
+    assert roof["argmax_bias"] == pytest.approx(counts[1] / counts[0] - 1, abs=1e-6)
+    assert found["accuracy"]["argmax"] == pytest.approx(content["overall"]["accuracy"], abs=1e-6)
+
+
+def test_tuning_finds_area_offsets_and_a_segmenter_without_has_no_areas(chips: Path, tmp_path: Path):
+    assert "area" not in evaluate(chips, tmp_path)
+    content = evaluate(chips, tmp_path, tune=True)
+    assert list(content["area"]) == ["tuned_on_val"]
+    on_val = evaluate(chips, tmp_path, tune=True, split="val")["area"]["tuned_on_val"]["misplaced"]
+    assert on_val["area"] < 0.02 <= on_val["argmax"]
+
+
+def test_classes_that_may_overlap_have_no_area_offsets(chips: Path, tmp_path: Path):
+    assert "area" not in evaluate(chips, tmp_path, "planes", tune=True)
+
+
 def test_threshold_moves_pixels_from_one_class_to_the_other(chips: Path, tmp_path: Path):
     content = evaluate(chips, tmp_path, threshold=0.9)
     label, image = labels_and_image(chips)

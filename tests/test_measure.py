@@ -309,6 +309,34 @@ def test_zones_that_do_not_fit_are_refused(
         measure_map(class_map, tmp_path / "areas.csv", config)
 
 
+@pytest.mark.parametrize(
+    ("properties", "message"), [(None, "has no polygons"), ({}, "its features have no attributes")]
+)
+def test_zones_without_features_or_names_are_refused_for_that(
+    tmp_path: Path, class_map: Path, properties: dict[str, str] | None, message: str
+):
+    ring = [[10, 52], [11, 52], [11, 53], [10, 52]]
+    feature = {"type": "Feature", "properties": properties, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    features = [] if properties is None else [feature]
+    (tmp_path / "z.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    with pytest.raises(VectorError, match=message):
+        measure_map(class_map, tmp_path / "areas.csv", MeasureConfig(zones=str(tmp_path / "z.geojson")))
+
+
+def test_a_zone_named_with_blanks_is_nameless(tmp_path: Path, class_map: Path, notes: Notes):
+    config = MeasureConfig(zones=str(_zones(tmp_path, {"east": shapely.box(4_321_040, 0, 4_321_070, 4e6), " ": WEST})))
+    areas = measure_map(class_map, tmp_path / "areas.csv", config, monitor=notes)
+    assert next(iter(set(areas.zones) - {"east", OUTSIDE})).startswith("feature ")
+    assert "1 feature(s) have no value in 'name'" in str(notes.problems)
+
+
+def test_what_arithmetic_leaves_of_a_pixel_is_no_area_of_a_zone(tmp_path: Path, class_map: Path):
+    zone = shapely.box(4_321_000, 3_210_000, 4_321_020 + 2e-9, 3_210_050)  # the third column has nodata
+    areas = measure_map(class_map, tmp_path / "areas.csv", MeasureConfig(zones=str(_zones(tmp_path, {"west": zone}))))
+    assert areas.zones["west"].total_m2 == pytest.approx(1000, rel=1e-3)
+    assert areas.zones["west"].rows[-1].mapped_m2 == 0
+
+
 @pytest.mark.parametrize("crs", [{"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::3035"}}, None])
 @pytest.mark.parametrize("features", ["none", "point"])
 def test_layers_without_polygons_are_refused(tmp_path: Path, class_map: Path, crs: object, features: str):

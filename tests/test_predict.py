@@ -5,17 +5,19 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import shapely
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from pyproj import CRS
 
 from factory import Notes, WriteRaster
 from hectares import predict as module
@@ -43,7 +45,14 @@ from hectares.io.rasters.map_files import side_cars
 from hectares.io.rasters.raster import open_raster
 from hectares.io.segmenter import amend_segmenter, find_segmenter, save_segmenter
 from hectares.io.shapes.vectors import VectorLayer, write_layer
-from hectares.predict import plan_scene, predict_scene, predict_scenes, predict_shard, predict_tiles
+from hectares.predict import (
+    plan_scene,
+    predict_scene,
+    predict_scenes,
+    predict_shard,
+    predict_shards,
+    predict_tiles,
+)
 from hectares.scale.setup import plan_tiles
 
 SHAPE = (13, 16)
@@ -422,6 +431,53 @@ def test_damaged_blocks_are_nodata_and_listed(setup: Setup, write_raster: WriteR
     assert "block(s) cannot be decoded, first at row" in notes.problems[0].what
 
 
+def test_damage_that_a_killed_run_met_is_told_by_the_one_that_goes_on(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, notes: Notes
+):
+    image = RNG.integers(1, 200, (3, 96, 1200), dtype=np.uint8)  # the middle is looked at first, by every run
+    scene = write_raster(
+        "scene.tif", image, names=BANDS, tiled=True, blockxsize=16, blockysize=16, interleave="pixel", compress="lzw"
+    )
+    content = bytearray(scene.read_bytes())
+    with rasterio.open(scene) as opened:
+        first = int(opened.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
+    content[first : first + 300] = b"\xff" * 300
+    scene.write_bytes(content)
+    out, config = tmp_path / "m.tif", PredictConfig(tile_px=96, overlap_px=4)
+    setup.stop_after = 5
+    with pytest.raises(KeyboardInterrupt):
+        predict_scene(setup.folder, scene, out, config)
+    assert notes.problems == []
+    setup.stop_after = None
+    found = _indices(predict_scene(setup.folder, scene, out, config, monitor=notes))
+    assert (found[0, 0], found[20, 20]) == (255, image[:, 20, 20].argmax())
+    assert [p.what for p in notes.problems] == ["1 block(s) cannot be decoded, first at row 0, col 0"]
+
+
+def test_values_that_are_not_finite_are_told_by_whoever_finishes_the_map(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: Notes
+):
+    def logits(_: FakeRuntime, image: np.ndarray) -> np.ndarray:
+        return np.where(image[:, :, :1, :1] == IMAGE[:, 0, 0].reshape(3, 1, 1), np.nan, image)  # the first tile
+
+    monkeypatch.setattr(FakeRuntime, "logits", logits)
+    scene, out, quiet = _scene(write_raster), tmp_path / "m.tif", Notes()
+    for shard in ("2/2", "1/2"):
+        predict_shard(setup.folder, scene, out, CONFIG, shard=shard, monitor=quiet if shard == "2/2" else Notes())
+    assert quiet.problems == []
+    assert _indices(predict_scene(setup.folder, scene, out, CONFIG, monitor=notes))[0, 0] == 255
+    assert ["1 tile(s) gave values" in p.what for p in notes.problems] == [True]
+
+
+def test_a_network_without_finite_values_is_refused_again(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(FakeRuntime, "logits", lambda _, image: image * np.nan)
+    for _ in range(2):
+        with pytest.raises(InputError, match="no finite value anywhere"):
+            predict_scene(setup.folder, _scene(write_raster), tmp_path / "m.tif", CONFIG)
+
+
 def test_scores_that_are_never_finite_are_refused(
     setup: Setup, write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -684,6 +740,89 @@ def test_runs_of_other_classes_or_bands_do_not_vote(setup: Setup, write_raster: 
             predict_scene(setup.folder, _scene(write_raster), tmp_path / "m.tif", config)
 
 
+# --- Areas ------------------------------------------------------------------------------------------------
+
+OFFSETS = (-1.53, 0.47, 1.06)
+
+
+def _with_offsets(folder: Path, offsets: tuple[float, ...] = OFFSETS, **calibration: Any) -> Path:
+    names = find_segmenter(folder).spec.legend.names
+    record = {"area_offsets": dict(zip(names, offsets, strict=True))} | calibration
+    amend_segmenter(find_segmenter(folder), calibration=record)
+    return folder
+
+
+def _by_area(scores: np.ndarray, offsets: tuple[float, ...] = OFFSETS) -> np.ndarray:
+    return (np.log(scores) + np.array(offsets)[:, None, None]).argmax(axis=0)
+
+
+@pytest.mark.parametrize(("blend", "tta"), [("crop", "none"), ("taper", "none"), ("crop", "flips")])
+def test_decided_by_area_offsets_shift_the_log_scores_and_scores_stay_as_they_are(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, blend: str, tta: str
+):
+    _with_offsets(setup.folder, temperature=2.0)
+    scene = write_raster("scene.tif", SMALL, names=BANDS, valid=VALID, valid_as="mask")
+    config = PredictConfig(tile_px=8, overlap_px=4, decide="area", blend=blend, tta=tta, scores_type="float32")
+    made = predict_scene(setup.folder, scene, tmp_path / "m.tif", config, scores=tmp_path / "s.tif")
+    scores = _softmax(SMALL, 2.0)
+    expected = np.where(VALID, _by_area(scores), 255)
+    assert not np.array_equal(expected, np.where(VALID, SMALL.argmax(axis=0), 255))
+    assert np.array_equal(_indices(made), expected)
+    with open_class_map(made) as opened:
+        assert opened.provenance["config"]["decide"] == "area"
+        assert sorted(opened.provenance["area_offsets"].values()) == list(OFFSETS)
+    with rasterio.open(tmp_path / "s.tif") as opened:
+        assert np.allclose(opened.read()[:, VALID], scores[:, VALID], atol=1e-3)
+
+
+def test_offsets_of_several_runs_are_averaged_and_that_is_noted(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, notes: Notes
+):
+    scene = write_raster("scene.tif", SMALL, names=BANDS)
+    other = _with_offsets(shutil.copytree(setup.folder, tmp_path / "other"), (2.0, 0.0, -2.01))
+    _with_offsets(setup.folder)
+    config = PredictConfig(tile_px=8, overlap_px=4, with_=(str(other),), decide="area")
+    made = predict_scene(setup.folder, scene, tmp_path / "m.tif", config, monitor=notes)
+    assert np.array_equal(_indices(made), _by_area(_softmax(SMALL), (0.235, 0.235, -0.475)))
+    assert ["answers of each run alone" in p.what for p in notes.problems if p.where == "--decide area"] == [
+        True,
+        False,
+    ]
+
+
+def test_offsets_that_did_not_help_on_other_chips_are_noted(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, notes: Notes
+):
+    scene = _scene(write_raster)
+    for name, area in (("worse", 0.2), ("better", 0.05)):
+        halves = {"every other chip": {"misplaced": {"argmax": 0.1, "area": area}}}
+        _with_offsets(setup.folder, area={"crossed": halves})
+        config = PredictConfig(tile_px=8, overlap_px=4, decide="area")
+        predict_scene(setup.folder, scene, tmp_path / f"{name}.tif", config, monitor=notes)
+    told = [p.what for p in notes.problems if p.where == "--decide area"]
+    assert ["nearer to the reference" in what for what in told] == [True]
+
+
+def test_without_offsets_a_run_cannot_decide_by_area(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    with pytest.raises(ArtefactError, match=r"model: holds no area offsets"):
+        predict_scene(setup.folder, _scene(write_raster), tmp_path / "m.tif", PredictConfig(decide="area"))
+    assert not (tmp_path / "m.tif").exists()
+
+
+def test_what_is_unsure_has_no_area():
+    with pytest.raises(ConfigError, match="--unsure takes some away"):
+        PredictConfig(decide="area", unsure=0.6)
+
+
+def test_an_unfinished_run_of_another_decision_is_refused(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    _with_offsets(setup.folder)
+    scene, setup.stop_after = _scene(write_raster), 2
+    with pytest.raises(KeyboardInterrupt):
+        predict_scene(setup.folder, scene, tmp_path / "m.tif", CONFIG)
+    with pytest.raises(ArtefactError, match="area_offsets was None"):
+        predict_scene(setup.folder, scene, tmp_path / "m.tif", replace(CONFIG, decide="area"))
+
+
 def setup_legend(setup: Setup) -> Legend:
     return find_segmenter(setup.folder).spec.legend
 
@@ -740,6 +879,7 @@ def test_a_plan_writes_nothing(setup: Setup, write_raster: WriteRaster, tmp_path
     assert found["tiles"]["count"] == found["batches"]
     assert found["tiles"]["context_px"] == 2
     assert found["runtime"] == "fake"
+    assert found["decide"] == "argmax"
     assert min(found["peak_memory_mib"], found["seconds_a_batch"] + 1, found["minutes"] + 1) > 0
 
 
@@ -784,6 +924,57 @@ def test_a_shard_of_another_configuration_is_refused(setup: Setup, write_raster:
     predict_shard(setup.folder, scene, out, CONFIG, shard="1/2")
     with pytest.raises(ArtefactError, match="another configuration"):
         predict_shard(setup.folder, scene, out, PredictConfig(tile_px=8, overlap_px=0, batch=2), shard="2/2")
+
+
+@pytest.mark.parametrize("changed", ["scene.tfw", "park.prj"])
+def test_a_place_that_was_corrected_meanwhile_is_not_mixed_with_the_old_one(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, changed: str
+):
+    config, place, other = CONFIG, "10\n0\n0\n-10\n500005\n4999995\n", "10\n0\n0\n-10\n500015\n4999995\n"
+    if changed == "park.prj":
+        scene = _scene(write_raster)
+        polygon = shapely.to_wkb(np.array([shapely.box(500000, 4999000, 500220, 5001000)]))
+        pyogrio.raw.write(tmp_path / "park.shp", polygon, [], [], geometry_type="Polygon", crs="EPSG:32633")
+        config = replace(CONFIG, aoi=str(tmp_path / "park.shp"))
+        place, other = (CRS.from_epsg(code).to_wkt("WKT1_ESRI") for code in (32633, 23033))
+    else:
+        scene = _scene(write_raster, crs=None, transform=None)
+    (tmp_path / changed).write_text(place)
+    predict_shard(setup.folder, scene, tmp_path / "m.tif", config, shard="1/2")
+    (tmp_path / changed).write_text(other)
+    with pytest.raises(ArtefactError, match="another configuration lies here"):
+        predict_scene(setup.folder, scene, tmp_path / "m.tif", config)
+
+
+def test_a_bad_scene_does_not_stop_the_shards_of_the_others(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, notes: Notes
+):
+    (tmp_path / "bad.tif").write_text("no raster")
+    scenes = [tmp_path / "bad.tif", _scene(write_raster)]
+    predict_shards(setup.folder, scenes, tmp_path / "maps", CONFIG, shard="1/1", monitor=notes)
+    assert [(p.where, p.severity) for p in notes.problems] == [(str(scenes[0]), "incomplete")]
+    assert work_path(tmp_path / "maps" / "scene.tif").is_dir()
+
+
+def test_each_run_that_votes_is_asked_for_its_gsd(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, legend: Legend
+):
+    spec = replace(find_segmenter(setup.folder).spec, gsd_m=1.0)
+    (tmp_path / "other").mkdir()
+    head = stamp("segmenter", config={}, inputs={})
+    save_segmenter(tmp_path / "other", spec, {"w": np.ones(1, np.float32)}, head)
+    config = replace(CONFIG, with_=(str(tmp_path / "other"),))
+    with pytest.raises(GsdError, match="was trained on 1 m"):
+        predict_scene(setup.folder, _scene(write_raster), tmp_path / "m.tif", config)
+
+
+@pytest.mark.parametrize("name", ["map.tif", "scores.tif"])
+def test_a_folder_is_no_target(setup: Setup, write_raster: WriteRaster, tmp_path: Path, name: str):
+    (tmp_path / name).mkdir()
+    scene = _scene(write_raster)
+    with pytest.raises(ArtefactError, match="is a folder; expected the name of a file"):
+        predict_scene(setup.folder, scene, tmp_path / "map.tif", CONFIG, scores=tmp_path / "scores.tif", overwrite=True)
+    assert setup.runtimes == []
 
 
 def test_a_file_that_came_while_a_run_was_stopped_is_kept(setup: Setup, write_raster: WriteRaster, tmp_path: Path):

@@ -271,12 +271,16 @@ def test_views_intervals_and_calibration_are_on_the_page(tmp_path: Path) -> None
     content["calibration"] = {"as_stored": {"temperature": 1.5, "scores": scores, "reliability": table}}
     content["overall"] |= {"micro_iou": 0.25, "micro_f1": 0.4, "micro_precision": 0.4, "micro_recall": 0.4}
     content["overall"] |= {"mean_precision": 0.6, "mean_recall": 0.5}
+    shares = {"reference": 0.2, "argmax": 0.15, "area": 0.21, "argmax_bias": -0.25, "area_bias": 0.05}
+    content["area"] = {"as_stored": {"classes": {"water": shares}}}
     write_json(chain.scores, content, overwrite=True)
     page = chain.report(chain.scores)
     assert row_of(page, "all classes together (micro)")[:4] == ["0.250", "0.400", "0.400", "0.400"]
     assert row_of(page, "water")[0].split() == ["0.750", "(0.400–0.600)"]
     assert row_of(page, "all classes, global", 1)[0].split() == ["0.800", "(0.700–0.900)"]
     assert row_of(page, "floor: water everywhere", 1) == ["0.400", "0.100"]
+    biases = [cell.replace("\xa0", " ") for cell in row_of(page, "water", 2)]
+    assert biases == ["20.0 %", "15.0 %", "−25.0 %", "21.0 %", "+5.0 %"]
     text = Reader(page).text
     assert "intervals of 95 %, from 24 scenes drawn anew" in text
     assert "ECE 0.080, class-wise ECE 0.100, Brier score 0.200, NLL 0.300; temperature 1.50" in text

@@ -361,6 +361,13 @@ def test_a_map_that_was_trained_on_everywhere_is_refused(tmp_path: Path):
         _draw(tmp_path)
 
 
+def test_a_map_of_single_pixels_is_refused_for_what_it_is(tmp_path: Path):
+    write_class_map(tmp_path / "map.tif", np.array([[0, 1, 2]], np.uint8), Grid(GRID.crs, GRID.transform, (1, 3)),
+                    LEGEND, {}, overwrite=False)  # fmt: skip
+    with pytest.raises(InputError, match="no class has 2 pixels, the fewest that points can be drawn from"):
+        _draw(tmp_path)
+
+
 def test_a_stratum_of_one_pixel_is_left_out_and_said_so(tmp_path: Path, notes: Notes):
     indices = np.where(_indices() == 2, 1, _indices()).astype(np.uint8)
     indices[30, 30] = 2
@@ -377,6 +384,7 @@ def test_a_stratum_of_one_pixel_is_left_out_and_said_so(tmp_path: Path, notes: N
         ({"size": None}, "how many points"),
         ({"size": 5000}, "5000 points do not fit"),
         ({"target": ("sea=5%",)}, "the map has no such class; it has water, forest, built-up"),
+        ({"target": ("water=5",)}, "'water=5' is not CLASS and a share; for example --target forest=5%"),
         ({"target": ("water",)}, "'water' is not CLASS and a share; for example --target forest=5%"),
         ({"size": 10, "target": ("water=5%",)}, "contradict each other"),
         ({"expect": ("water=1.5",)}, "is not CLASS and a share"),

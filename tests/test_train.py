@@ -112,6 +112,8 @@ def test_the_segmenter_is_exported_and_calibrated_on_validation_chips(unbroken):
     assert stored.spec.stride == 16
     assert stored.calibration["measured_on"] == "val chips"
     assert stored.calibration["after"]["nll"] <= stored.calibration["before"]["nll"]
+    assert set(stored.calibration["area_offsets"]) == {"dark", "bright"}
+    assert stored.calibration["area"]["misplaced"]["area"] <= stored.calibration["area"]["misplaced"]["argmax"]
 
 
 def test_the_same_seed_gives_the_same_weights(unbroken, chips, tmp_path):

@@ -394,3 +394,14 @@ def test_the_command_prints_the_proof(tmp_path: Path, write_raster: WriteRaster,
     printed = capsys.readouterr().out
     assert "4 polygons with 0.34" in printed
     assert "largest difference of a class" in printed
+
+
+def test_a_geopackage_that_is_open_elsewhere_is_not_replaced(tmp_path: Path, class_map: Path):
+    vectorize_map(class_map, tmp_path / "out.gpkg", EXACT)
+    other = sqlite3.connect(tmp_path / "out.gpkg", isolation_level=None)
+    other.execute("PRAGMA journal_mode=WAL")
+    other.execute("CREATE TABLE notes (id INTEGER)")
+    with pytest.raises(ArtefactError, match=r"is open in another program \(out.gpkg-wal is there\)"):
+        vectorize_map(class_map, tmp_path / "out.gpkg", EXACT, overwrite=True)
+    other.close()
+    vectorize_map(class_map, tmp_path / "out.gpkg", EXACT, overwrite=True)

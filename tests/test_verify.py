@@ -11,11 +11,14 @@ import pytest
 from affine import Affine
 
 from factory import WriteRaster
+from hectares.change import measure_change
 from hectares.cli.main import run
+from hectares.config.change import ChangeConfig
 from hectares.config.evaluate import EvaluateConfig
 from hectares.config.measure import MeasureConfig
 from hectares.config.predict import PredictConfig
 from hectares.config.prepare import PrepareConfig
+from hectares.config.vectorize import VectorizeConfig
 from hectares.config.verify import VerifyConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
@@ -27,6 +30,7 @@ from hectares.io.rasters.map_files import side_cars
 from hectares.io.rasters.scene_file import write_scene
 from hectares.measure import measure_map
 from hectares.prepare import prepare_chips
+from hectares.vectorize import vectorize_map
 from hectares.verify import Verification, verify_file
 from segmenters import save_random_segmenter
 
@@ -287,3 +291,22 @@ def test_the_command_gives_0_or_4_and_a_line_for_each_finding(copy: Path, capsys
     record = json.loads(capsys.readouterr().out)["result"]
     assert record["proven"] is False
     assert record["mismatches"][0]["file"].endswith("map.clr")
+
+
+def test_a_changed_table_of_change_is_noticed(copy: Path):
+    later = INDICES.copy()
+    later[10:12, :4] = 0
+    write_class_map(copy / "later.tif", later, GRID, LEGEND, {"version": "0.1.0"}, overwrite=False)
+    measure_change(copy / "map.tif", copy / "later.tif", copy / "change.csv", ChangeConfig())
+    found = _verify(copy / "change.csv")
+    assert found.is_proven
+    assert "change.csv says what change.json says, to the byte" in found.agrees
+    text = (copy / "change.csv").read_text()
+    (copy / "change.csv").write_text(text.replace(",water,", ",water,1", 1))
+    assert [m.what for m in _verify(copy / "change.csv").mismatches] == ["table, made again"]
+
+
+def test_a_table_beside_the_record_of_polygons_is_not_proven_by_it(copy: Path):
+    vectorize_map(copy / "map.tif", copy / "areas.gpkg", VectorizeConfig(), overwrite=True)
+    with pytest.raises(InputError, match=r"areas.json beside it is that of polygons"):
+        _verify(copy / "areas.csv")

@@ -132,7 +132,7 @@ def _write_map(
 ) -> None:
     first, second = maps
     work = work_path(target)
-    work.mkdir()
+    work.mkdir(exist_ok=True)  # one that is there is what a killed run left
     try:
         strips = (legend.legend.decode(s) for s in _strips(first, second, legend, monitor))
         save_class_map(target, work, strips, first.grid, legend.legend, provenance, overwrite=overwrite)

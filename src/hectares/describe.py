@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,20 @@ def _describe_folder(path: Path) -> dict[str, Any]:
         "trained_on_scenes": len(spec.footprint),
         "context_px": spec.context_px,
         "onnx_agreement": None if stored.onnx is None else stored.onnx.agreement,
-        "calibration": stored.calibration,
+        "calibration": None if stored.calibration is None else _calibration(stored.calibration),
         "sha256": stored.sha256,
         "version": stored.content.get("version"),
     }
+
+
+def _calibration(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what was measured when training ended; of areas only how far off all shares were together."""
+    shown = {k: v for k, v in record.items() if k != "area"}
+    area = record.get("area")
+    if area is None:
+        return shown
+    crossed = {f"fitted on others, {name}": found["misplaced"] for name, found in area["crossed"].items()}
+    return shown | {"shares_off_by": {"fitted here": area["misplaced"]} | crossed}
 
 
 def _describe_json(path: Path) -> dict[str, Any]:

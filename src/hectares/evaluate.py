@@ -48,7 +48,7 @@ from hectares.io.segmenter import StoredSegmenter, find_segmenter
 from hectares.io.shapes.vectors import split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem, track
 from hectares.runtime.protocol import open_runtime
-from hectares.runtime.scoring import ChipFeed, Scorer, Sureness, Tuned, Tuning
+from hectares.runtime.scoring import AreaShares, ChipFeed, Scorer, Sureness, Tuned, Tuning
 from hectares.view.figures import Example, draw_evaluation
 from hectares.view.render import to_rgb
 from hectares.view.score_charts import charts_of
@@ -117,9 +117,12 @@ def evaluate_chips(
     tuned = _tune(scorer, _feed(stored, chosen, "val"), monitor) if config.tune else None
     temperatures = [float((stored.calibration or {}).get("temperature", 1.0))]
     sureness = Sureness(scorer, [*temperatures, *([tuned.temperature] if tuned else [])])
-    found = _score_chips(scorer, store, feed, sureness, config, monitor)
+    ways = {"as_stored": (temperatures[0], stored.calibration)}
+    shares = AreaShares(scorer, ways | ({"tuned_on_val": (tuned.temperature, tuned.areas)} if tuned else {}))
+    found = _score_chips(scorer, store, feed, (sureness, shares), config, monitor)
     found.inputs = {"segmenter": stored.sha256, "chips": store.fingerprint}
     found.records = _floor(found.parts, chosen) | _sureness_record(sureness, config, tuned)
+    found.records |= {"area": shares.to_json()} if shares.to_json() else {}
     return _save(targets, found, config, monitor)
 
 
@@ -130,15 +133,21 @@ def _feed(stored: StoredSegmenter, chosen: Selection, split: str) -> ChipFeed:
 
 
 def _tune(scorer: Scorer, feed: ChipFeed, monitor: Monitor) -> Tuned:
-    tuning, numbers = Tuning(scorer), range(len(feed.reader))
+    tuning, numbers = Tuning(scorer, len(feed.reader)), range(len(feed.reader))
     for _, chip, logits in track(scorer.run(feed, numbers), monitor, "tuning on val", len(numbers)):
         tuning.add(logits, chip)
     return tuning.finish()
 
 
 def _score_chips(
-    scorer: Scorer, store: ChipStore, feed: ChipFeed, sureness: Sureness, config: EvaluateConfig, monitor: Monitor
+    scorer: Scorer,
+    store: ChipStore,
+    feed: ChipFeed,
+    collected: tuple[Sureness, AreaShares],
+    config: EvaluateConfig,
+    monitor: Monitor,
 ) -> _Found:
+    sureness, shares = collected
     records = store.records(config.split)
     places = [r.scene for r in records], [r.group for r in records], [r.window for r in records]
     units = chip_units(*places, config.units, config.block_px)
@@ -149,6 +158,7 @@ def _score_chips(
         counts, unmapped = Counter(chip.label, scorer.decide(logits, chip), rule).count(whole)
         builder.add(_chip_name(records[n]), units.names[n], counts, unmapped)
         sureness.add(units.names[n], logits, chip)
+        shares.add(logits, chip)
     parts, examples = builder.build(), []
     scores = part_iou(parts)
     for n, chip, logits in scorer.run(feed, _spread(scores.tolist(), 0 if scorer.multilabel else config.examples)):

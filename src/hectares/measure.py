@@ -207,6 +207,7 @@ def _add_zones(
         local = part.within(window).slices
         home = inside(geometry, opened.grid, part)
         share = covered_shares(geometry, opened.grid, part) if config.edges == "share" else home.astype(np.float64)
+        share = np.where(share > _ROUNDING, share, 0.0)
         chosen = counted[local] & ((share > 0) | home)
         tallies.zones[name].add(indices[local][chosen], (areas[local] * share)[chosen], home[chosen])
         left[local] -= share
@@ -224,7 +225,7 @@ def _pixel_areas(opened: ClassMap, window: Window, config: MeasureConfig) -> NDA
     if config.gsd_m is None:
         raise GsdError(
             f"{opened.path}: has no CRS, so the size of its pixels is unknown; "
-            "give it in metres with --gsd-m, or use a georeferenced map"
+            "give it in meters with --gsd-m, or use a georeferenced map"
         )
     return np.full(window.shape, nominal_pixel_area(config.gsd_m))
 

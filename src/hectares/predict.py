@@ -12,7 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hectares.config.predict import PredictConfig
 from hectares.core.scene import RasterSource
 from hectares.core.seams import SeamCounter
-from hectares.core.window import Tile, Tiling, Window
+from hectares.core.window import Tiling, Window
 from hectares.errors import ArtefactError, ConfigError, InputError
 from hectares.io.artefact import plain
 from hectares.io.journal import Journal
@@ -32,7 +32,7 @@ from hectares.io.rasters.cog import block_windows
 from hectares.io.rasters.map_files import check_map_target
 from hectares.io.rasters.scenes import SceneFile
 from hectares.io.rasters.score_map import is_of, save_scores
-from hectares.io.scene_contract import InputRule, open_for, scene_files
+from hectares.io.scene_contract import InputRule, compare_gsd, open_for, scene_files
 from hectares.io.shapes.vectors import split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem
 from hectares.runtime.answering import VIEWS
@@ -48,6 +48,8 @@ T = TypeVar("T")
 ScoreFunction = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(B, C, h, w), scaled, to (B, K, h, w); logits do as well as scores."""
 _SUFFIXES = {".tif", ".tiff"}
+_NOTED = ("broken", "damage")
+"""What is noted about batches: cores without finite values, and blocks that cannot be decoded."""
 
 
 def predict_scene(
@@ -129,7 +131,6 @@ def predict_shard(
         check_map_target(target, overwrite=False, inputs=job.inputs)
         journal = Journal(target, job.setup.provenance, overwrite=False)
         _run_batches(job, _assembly(job, journal), job.setup.plan.shard(number, count), monitor)
-        _report_damage(job.source, monitor)
 
 
 def plan_scene(
@@ -144,7 +145,7 @@ def plan_scene(
     with _prepared(segmenter, scene, config, with_scores=with_scores, monitor=monitor) as job:
         cost: Cost = estimate_cost(job.setup.work, job.setup.plan)
         made = job.setup.provenance
-        shown = ("runtime", "device", "precision", "blend", "tta")
+        shown = ("runtime", "device", "precision", "blend", "tta", "decide")
         return {
             "scene": {"height_px": job.source.grid.shape[0], "width_px": job.source.grid.shape[1]},
             **{key: made.get(key, made["config"].get(key)) for key in shown},
@@ -168,16 +169,53 @@ def predict_scenes(
     `scores` is a file or a folder likewise.
     Of several scenes, those that are refused are listed as problems; gives the maps that were made.
     """
+
+    def make(scene: Path, target: Path, beside: Path | None, keep_same: bool) -> None:
+        predict_scene(
+            segmenter, scene, target, config,
+            scores=beside, overwrite=overwrite, keep_same=keep_same, monitor=monitor,
+        )  # fmt: skip
+
+    return _each(make, scenes, out, scores, monitor)
+
+
+def predict_shards(
+    segmenter: str | Path,
+    scenes: Sequence[Path],
+    out: Path,
+    config: PredictConfig,
+    *,
+    shard: str,
+    scores: Path | None = None,
+    monitor: Monitor = QUIET,
+) -> None:
+    """Compute one shard of each scene of what `predict_scenes` with the same arguments computes."""
+
+    def make(scene: Path, target: Path, beside: Path | None, keep_same: bool) -> None:
+        predict_shard(
+            segmenter, scene, target, config, shard=shard, scores=beside, keep_same=keep_same, monitor=monitor
+        )
+
+    _each(make, scenes, out, scores, monitor)
+
+
+def _each(
+    make: Callable[[Path, Path, Path | None, bool], None],
+    scenes: Sequence[Path],
+    out: Path,
+    scores: Path | None,
+    monitor: Monitor,
+) -> list[Path]:
+    """Do something for each scene, its map and its scores; of several, those that are refused become problems."""
     jobs = name_targets(scenes, out, scores)
     if len(scenes) == 1 and not out.is_dir():
-        return [predict_scene(segmenter, scenes[0], out, config, scores=scores, overwrite=overwrite, monitor=monitor)]
+        make(*jobs[0], False)  # noqa: FBT003 - its map is not kept
+        return [out]
     made: list[Path] = []
     refused: list[InputError] = []
     for scene, target, beside in jobs:
         try:
-            predict_scene(
-                segmenter, scene, target, config, scores=beside, overwrite=overwrite, keep_same=True, monitor=monitor
-            )
+            make(scene, target, beside, True)  # noqa: FBT003 - a finished map is kept
         except InputError as error:  # one bad scene does not keep the others from being mapped
             refused.append(error)
             monitor.problem(Problem(str(scene), str(error).removeprefix(f"{scene}: "), "it has no map", "incomplete"))
@@ -235,6 +273,8 @@ def _prepared(
     files, members = scene_files(scene), find_members(segmenter, config)
     rule = InputRule(config.bidx, config.gsd_tolerance)
     with open_for(members[0].spec, files, rule, monitor) as source:
+        for other in members[1:]:
+            compare_gsd(other.spec, source, rule, monitor)
         runtimes = [
             open_runtime(
                 m, name=config.runtime, device=config.device, threads=config.threads, precision=config.precision
@@ -253,7 +293,6 @@ def _predict(job: _Job, target: Path, beside: Path | None, *, overwrite: bool, m
     journal = Journal(target, setup.provenance, overwrite=overwrite)
     done = _assembly(job, journal)
     _run_batches(job, done, range(len(setup.plan)), monitor)
-    _report_damage(job.source, monitor)
     windows = block_windows(grid.shape)
     steps = len(windows) * (1 if beside is None else 2)
     if beside is not None:
@@ -274,13 +313,17 @@ def _assembly(job: _Job, journal: Journal) -> Assembly:
 
 
 def _run_batches(job: _Job, done: Assembly, numbers: range, monitor: Monitor) -> None:
-    """Compute those batches that the journal does not have yet."""
+    """Compute those batches that the journal does not have yet, and tell what is wrong with any of them."""
     plan, total = job.setup.plan, len(numbers)
     todo = [n for n in numbers if not done.has(n)]
-    broken: list[Tile] = []
+    noted: set[Window] = set()
 
     def keep(number: int, results: list[TileResult]) -> None:
-        broken.extend(t for t, r in zip(plan[number], results, strict=True) if r.is_broken)
+        broken = [t.core for t, r in zip(plan[number], results, strict=True) if r.is_broken]
+        damage = [w for w in job.source.damage if w not in noted]
+        if broken or damage:
+            done.journal.note(number, {"broken": [astuple(w) for w in broken], "damage": [astuple(w) for w in damage]})
+        noted.update(damage)
         done.keep(number, results)
 
     monitor.progress("predicting", total - len(todo), total, "resumed" if len(todo) < total else "")
@@ -289,12 +332,22 @@ def _run_batches(job: _Job, done: Assembly, numbers: range, monitor: Monitor) ->
         for count, _ in enumerate(running, start=total - len(todo) + 1):
             monitor.progress("predicting", count, total)
             monitor.raise_if_stopped()
+    notes = done.journal.notes(numbers)
+    broken, damage = (sorted({Window(*w) for note in notes for w in note[kind]}, key=astuple) for kind in _NOTED)
     if broken:
         if len(broken) == len(plan.tiling):
+            done.journal.close()  # nothing in it is worth going on with
             raise InputError(f"{job.source.path}: the network gives no finite value anywhere; train it again")
-        core = broken[0].core
-        what = f"{len(broken)} tile(s) gave values that are not finite, first at row {core.row}, col {core.col}"
+        what = f"{len(broken)} tile(s) gave values that are not finite, {_first(broken)}"
         monitor.problem(Problem(str(job.source.path), what, "they are nodata in the map", "incomplete"))
+    if damage:
+        what = f"{len(damage)} block(s) cannot be decoded, {_first(damage)}"
+        remedy = "they are nodata in the map; fetch the file again"
+        monitor.problem(Problem(str(job.source.path), what, remedy, "incomplete"))
+
+
+def _first(windows: Sequence[Window]) -> str:
+    return f"first at row {windows[0].row}, col {windows[0].col}"
 
 
 def _told(blocks: Iterator[T], monitor: Monitor, before: int, steps: int) -> Iterator[T]:
@@ -333,13 +386,6 @@ def _target(path: str | Path, what: str, suffixes: set[str]) -> Path:
     target = resolve(path)
     if target.suffix.lower() not in suffixes:
         raise ArtefactError(f"{target}: {what}; end its name in .tif")
+    if target.is_dir():
+        raise ArtefactError(f"{target}: is a folder; expected the name of a file")
     return target
-
-
-def _report_damage(source: SceneFile, monitor: Monitor) -> None:
-    damage = sorted(source.damage, key=lambda w: (w.row, w.col))
-    if damage:
-        what = f"{len(damage)} block(s) cannot be decoded, first at row {damage[0].row}, col {damage[0].col}"
-        monitor.problem(
-            Problem(str(source.path), what, "they are nodata in the map; fetch the file again", "incomplete")
-        )

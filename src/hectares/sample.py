@@ -131,9 +131,6 @@ def _check_targets(
             f"{target}: holds labels of {labels} points, which would be lost; choose another name, go on from it with "
             "--after, or give --discard-labels as well"
         )
-    for log in (target.with_name(target.name + end) for end in ("-wal", "-journal")):
-        if log.exists() and log.stat().st_size:
-            raise ArtefactError(f"{target}: is open in another program ({log.name} is there); close it there first")
 
 
 def _check_scene(path: Path) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hectares.config.train import TrainConfig
+from hectares.config.train import TrainConfig, name_of
 from hectares.core.balance import class_weights, repeat_factors
 from hectares.core.scene import LabelledChip
 from hectares.core.spec import SegmenterSpec
@@ -217,11 +217,15 @@ def _save(
         dtype=str(store.content["dtype"]),
         footprint=tuple(f for c in chosen for f in _footprint(c.store)),
     )
-    head = stamp("segmenter", config=asdict(config), inputs=_inputs(chosen)) | {
+    loaded = None if trained.start.loaded is None else trained.start.loaded.to_json()
+    if loaded is not None:
+        loaded["source"] = name_of(str(loaded["source"]))
+    settings = asdict(config) | {"weights": name_of(config.weights), "mix": [name_of(text) for text in config.mix]}
+    head = stamp("segmenter", config=settings, inputs=_inputs(chosen)) | {
         "facts": dict(facts),
         "best": best,
         "epochs": len(trained.rows),
-        "weights": None if trained.start.loaded is None else trained.start.loaded.to_json(),
+        "weights": loaded,
     }
     with staged_folder(work / "segmenter", overwrite=True) as folder:
         save_segmenter(folder, spec, weights_of(trained.start.network), head)

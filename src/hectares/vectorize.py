@@ -79,8 +79,9 @@ class Vectorized:
         """Say in one line whether the polygons have the area of the pixels."""
         kept, written = sum(c.kept_m2 for c in self.classes), sum(c.polygon_m2 for c in self.classes)
         worst = max(self.classes, key=lambda c: abs(c.difference))
+        polygons = f"{self.polygons} polygon{'s' if self.polygons != 1 else ''}"
         return (
-            f"{self.polygons} polygons with {written / M2_PER_HA:.4f} ha, from pixels with {kept / M2_PER_HA:.4f} ha; "
+            f"{polygons} with {written / M2_PER_HA:.4f} ha, from pixels with {kept / M2_PER_HA:.4f} ha; "
             f"largest difference of a class: {100 * worst.difference:+.2g} % ({worst.name})"
         )
 

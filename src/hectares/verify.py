@@ -22,7 +22,7 @@ from hectares.core.parts import Parts
 from hectares.core.score_sheet import SCORE_ROW, nest, score_rows
 from hectares.core.views import views_of
 from hectares.doctor.proof import Mismatch as Mismatch
-from hectares.doctor.proof import Proof, prove_chips, prove_json, prove_map, prove_segmenter
+from hectares.doctor.proof import Proof, compare_table, prove_chips, prove_json, prove_map, prove_rows, prove_segmenter
 from hectares.errors import ConfigError, HectaresError, InputError
 from hectares.io.artefact import plain, read_json, save_csv, sha256_file
 from hectares.io.builtin import PREFIX as BUILTIN
@@ -90,7 +90,7 @@ def _verify(path: Path, config: VerifyConfig, proof: Proof, monitor: Monitor) ->
         beside = path.with_name(path.name.removesuffix(".csv").removesuffix(".scores") + ".json")
         if not beside.is_file():
             raise InputError(f"{path}: has no {beside.name} beside it, which says what it was made from")
-        path, suffix = beside, ".json"
+        return _verify_json(beside, config, proof, monitor, table=path)
     if suffix == ".json":
         return _verify_json(path, config, proof, monitor)
     if suffix in _VECTORS:
@@ -250,13 +250,15 @@ def _predict_again(
 # --- Tables and scores ------------------------------------------------------------------------------------
 
 
-def _verify_json(path: Path, config: VerifyConfig, proof: Proof, monitor: Monitor) -> str:
+def _verify_json(path: Path, config: VerifyConfig, proof: Proof, monitor: Monitor, *, table: Path | None = None) -> str:
     if not prove_json(path, proof):
         return "artefact"
     content = read_json(path)
     kind = content.get("hectares") if isinstance(content, dict) else None
     if kind is None:
         raise InputError(f"{path}: is no artefact of hectares, so that it holds nothing to verify it by")
+    if kind == "polygons" and table is not None:
+        raise InputError(f"{table}: {path.name} beside it is that of polygons, which tells nothing of this table")
     if kind == "chips":
         prove_chips(path.parent, proof, monitor)
     elif kind == "areas":
@@ -264,6 +266,8 @@ def _verify_json(path: Path, config: VerifyConfig, proof: Proof, monitor: Monito
     else:
         if kind == "evaluation":
             _verify_scores(path, content, proof)
+        elif kind in {"estimate", "change"}:
+            prove_rows(path, content, proof)
         _verify_inputs(path, content, config, proof)
     return str(kind)
 
@@ -287,23 +291,12 @@ def _verify_areas(path: Path, content: Mapping[str, Any], config: VerifyConfig, 
         made = read_json(again.with_suffix(".json"))
         for key in ("total", "zones", "coverage", "method"):
             proof.compare(path, f"{key}, measured again", content.get(key), made[key])
-        _compare_table(path.with_suffix(".csv"), again, proof)
+        compare_table(path.with_suffix(".csv"), again, proof)
 
 
 def _zones_near(path: Path, name: str) -> str | None:
     file = next(_near(path, split_layer_name(name)[0].name), None)
     return None if file is None else str(file.with_name(name))
-
-
-def _compare_table(path: Path, again: Path, proof: Proof) -> None:
-    if not path.is_file():
-        proof.unproven.append(f"{path.name} is not there")
-    elif path.read_bytes() == again.read_bytes():
-        proof.agrees.append(f"{path.name} follows from what it was made from, to the byte")
-    else:
-        lines = zip(path.read_text(errors="replace").splitlines(), again.read_text().splitlines(), strict=False)
-        first = next(((a, b) for a, b in lines if a != b), ("", "another number of lines, or other line ends"))
-        proof.differs(path, "table, made again", *first)
 
 
 def _verify_scores(path: Path, content: Mapping[str, Any], proof: Proof) -> None:
@@ -329,9 +322,9 @@ def _verify_scores(path: Path, content: Mapping[str, Any], proof: Proof) -> None
     with tempfile.TemporaryDirectory(prefix="hectares-verify-") as folder:
         again_csv = Path(folder) / "again.csv"
         save_csv(again_csv, SCORE_COLUMNS, list(evaluation.class_rows()))
-        _compare_table(path.with_suffix(".csv"), again_csv, proof)
+        compare_table(path.with_suffix(".csv"), again_csv, proof)
         save_csv(again_csv, SCORE_ROW, (row.cells for row in rows))
-        _compare_table(path.with_suffix(".scores.csv"), again_csv, proof)
+        compare_table(path.with_suffix(".scores.csv"), again_csv, proof)
     if len(proof.mismatches) == before:
         proof.agrees.append("all scores and intervals follow from the counts")
 

@@ -72,6 +72,8 @@ def test_a_missing_input_is_refused_in_one_sentence(tmp_path, capsys):
         (MemoryError("Unable to allocate 273. TiB"), 5, "memory is not enough (Unable to allocate 273. TiB)"),
         (OSError(5, "Input/output error", "/mount/a.csv"), 5, "/mount/a.csv: Input/output error"),
         (PermissionError(13, "Permission denied", "/locked"), 4, "/locked: Permission denied; change its permissions"),
+        (FileNotFoundError(2, "No such file or directory", "zones.gpkg"), 4, "zones.gpkg: there is no such file"),
+        (OSError(28, "No space left on device"), 5, "the disk is full that the answer is written to"),
     ],
 )
 def test_what_the_system_refuses_is_a_sentence(monkeypatch, capsys, error, code, sentence):
@@ -81,6 +83,25 @@ def test_what_the_system_refuses_is_a_sentence(monkeypatch, capsys, error, code,
     monkeypatch.setattr("hectares.measure.measure_maps", fail)
     assert run(["measure", "map.tif", "areas.csv"]) == code
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
+
+
+def test_a_second_interrupt_says_so_and_exits_6(monkeypatch, capsys):
+    def fail(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hectares.measure.measure_maps", fail)
+    assert run(["measure", "map.tif", "areas.csv"]) == 6
+    assert capsys.readouterr().err.startswith("stopped at once")
+
+
+def test_a_name_in_letters_that_the_terminal_does_not_have_is_no_failure(class_map, tmp_path):
+    leaf = tmp_path / "\N{EVERGREEN TREE}.csv"
+    found = subprocess.run(
+        [sys.executable, "-m", "hectares", "measure", str(class_map), str(leaf)],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert b"?.csv" in found.stdout
 
 
 def test_an_error_as_json_names_kind_and_exit_code(tmp_path, capsys):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +88,29 @@ def test_a_full_disk_is_a_resource_error(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ResourceError, match="the disk is full"):
         journal.put(0, BLOCKS)
     assert not journal.has(0)
+    assert not list(journal.folder.glob("*.part"))
+
+
+def test_several_processes_may_begin_a_journal_and_keep_the_same_batch(tmp_path: Path):
+    def work(_: int) -> None:
+        for batch in range(40):
+            _open(tmp_path).put(batch % 3, BLOCKS)
+
+    with ThreadPoolExecutor(4) as pool:  # one process: its number is that of them all, as it may be in containers
+        list(pool.map(work, range(4)))
+    assert [p.name for p in tmp_path.iterdir()] == [".hectares-map.tif"]
+    assert [_open(tmp_path).has(n) for n in range(4)] == [True, True, True, False]
+
+
+def test_a_journal_that_another_run_removed_is_named(tmp_path: Path):
+    journal = _open(tmp_path)
+    shutil.rmtree(journal.folder)
+    with pytest.raises(ArtefactError, match="was removed meanwhile: another run has finished this map"):
+        journal.put(0, BLOCKS)
+
+
+def test_notes_come_back_for_the_batches_asked_for(tmp_path: Path):
+    _open(tmp_path).note(12, {"broken": [[0, 4]]})
+    _open(tmp_path).note(2, {"broken": []})
+    assert _open(tmp_path).notes(range(20)) == [{"broken": []}, {"broken": [[0, 4]]}]
+    assert _open(tmp_path).notes(range(3, 20)) == [{"broken": [[0, 4]]}]

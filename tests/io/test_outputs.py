@@ -251,6 +251,13 @@ def test_an_error_without_a_number_where_nothing_is_left_is_a_full_disk(
         raise OSError("TIFFAppendToStrip:Write error at scanline 0")
 
 
+def test_a_full_disk_is_one_in_the_words_of_sqlite_too(tmp_path: Path):
+    with pytest.raises(ResourceError, match="the disk is full"), staged_file(tmp_path / "a.gpkg", overwrite=False):
+        raise RuntimeError("sqlite3_exec() failed: database or disk is full")
+    with pytest.raises(ResourceError, match="the disk is full"), staged_file(tmp_path / "a.gpkg", overwrite=False):
+        raise ArtefactError("a.gpkg: cannot be written") from RuntimeError("database or disk is full")
+
+
 def test_other_errors_pass_through(tmp_path: Path):
     with pytest.raises(OSError, match="odd"), staged_file(tmp_path / "a.txt", overwrite=False):
         raise OSError("odd")

@@ -42,6 +42,7 @@ def test_an_error_of_one_stops_the_others(notes: Notes):
     started = time.monotonic()
     assert not run_workers([_python("import time; time.sleep(60)"), _python("exit(4)")], lambda: None, notes)
     assert time.monotonic() - started < 30
+    assert [(p.where, p.what) for p in notes.problems] == [("worker 2", "ended with exit code 4")]
 
 
 def test_no_process_is_left_when_the_user_stops(tmp_path: Path):

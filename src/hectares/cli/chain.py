@@ -127,7 +127,7 @@ def predict(
     shard: str | None = None,
     general: Writing = Writing(),  # noqa: B008
 ) -> int:
-    """Map whole scenes of any size: a cloud-optimised GeoTIFF of classes on the grid of each scene.
+    """Map whole scenes of any size: a cloud-optimized GeoTIFF of classes on the grid of each scene.
 
     Nodata in is nodata out. A run that was stopped goes on when the same command is given again.
 
@@ -158,7 +158,7 @@ def predict(
 
     def work(monitor: ConsoleMonitor) -> Outcome:
         from hectares.cli.showing import show_plan
-        from hectares.predict import name_targets, plan_scene, predict_scenes, predict_shard
+        from hectares.predict import name_targets, plan_scene, predict_scenes, predict_shards
 
         keep_memory()
         if len(scenes) < 2:
@@ -167,10 +167,8 @@ def predict(
         if plan:
             plans = {s: plan_scene(run, s, config, with_scores=scores is not None, monitor=monitor) for s in sources}
             return Outcome({"plans": plans}, [line for s, found in plans.items() for line in show_plan(s, found, out)])
-        many = len(sources) > 1
         if shard is not None:
-            for scene, target, beside in name_targets(sources, out, scores):
-                predict_shard(run, scene, target, config, shard=shard, scores=beside, keep_same=many, monitor=monitor)
+            predict_shards(run, sources, out, config, shard=shard, scores=scores, monitor=monitor)
             again = "when all shards are done, give the same command without --shard"
             return Outcome({"shard": shard}, [f"shard {shard} is done", f"next: {again}"])
         if workers > 1:
@@ -220,7 +218,7 @@ def evaluate(
         lines = [*show_scores(list(evaluation.class_rows()), overall), *show_views(found)]
         lines.append(f"{out}, with .csv, .scores.csv and .png beside it")
         record = {"evaluation": out, "overall": overall, "classes": list(evaluation.class_rows())}
-        kept = ("scores", "intervals", "floor", "baseline", "calibration", "worst")
+        kept = ("scores", "intervals", "floor", "baseline", "calibration", "area", "worst")
         return Outcome(record | {k: found[k] for k in kept if k in found}, lines)
 
     return run_verb(general, config, work)

@@ -23,7 +23,7 @@ from hectares.monitor import Problem
 
 _SECONDS_BETWEEN_LINES = 5.0
 _MOST_PROBLEMS = 20
-_NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?|–")
+_NUMBER = re.compile(r"[<>]?[-+]?[\d,]+(\.\d+)?|–")
 _WIDTH_IN_A_FILE = 160  # where there is no terminal whose width counts
 
 _UNSEEN = {"Cc", "Cf", "Cs"}

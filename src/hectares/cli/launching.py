@@ -11,7 +11,7 @@ from hectares.cli.console import ConsoleMonitor
 from hectares.cli.options import Writing
 from hectares.errors import ConfigError
 
-_NOT_PASSED_ON = {"--json", "-v", "--verbose"}
+_NOT_PASSED_ON = {"--json", "-v", "--verbose", "-q", "--quiet"}
 
 
 def share_out(targets: Sequence[Path], workers: int, general: Writing, monitor: ConsoleMonitor) -> None:
@@ -40,7 +40,7 @@ def shard_tokens(tokens: Sequence[str]) -> list[str]:
 
     >>> shard_tokens(["predict", "run", "s.tif", "m.tif", "--workers", "4", "--json"])
     ['predict', 'run', 's.tif', 'm.tif']
-    >>> shard_tokens(["predict", "run", "s.tif", "m.tif", "--workers=4", "--tta", "d4"])
+    >>> shard_tokens(["predict", "run", "s.tif", "m.tif", "--workers=4", "-q", "--tta", "d4"])
     ['predict', 'run', 's.tif', 'm.tif', '--tta', 'd4']
     """
     kept: list[str] = []

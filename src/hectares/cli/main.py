@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import os
 import sys
@@ -27,6 +29,7 @@ def build_app() -> App:
         help_format="markdown",
         version=__version__,
         result_action="return_value",
+        suppress_keyboard_interrupt=False,  # it would end with 130 and without a word
     )
     for position, function in enumerate(commands.COMMANDS):
         app.command(function, sort_key=position)  # type: ignore[call-overload]
@@ -83,9 +86,13 @@ def _refused_by_system(error: MemoryError | OSError) -> HectaresError | None:
     if isinstance(error, MemoryError):
         why = f" ({error})" if str(error) else ""
         return ResourceError(f"memory is not enough{why}; choose smaller chips, tiles or batches")
+    if error.filename is None and error.errno == errno.ENOSPC:
+        return ResourceError("the disk is full that the answer is written to; free some space")
     if error.filename is None or error.strerror is None:
         return None
     what = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{os.fsdecode(error.filename)}: there is no such file")
     if isinstance(error, PermissionError):
         return InputError(f"{what}; change its permissions, or choose another")
     return ResourceError(f"{what}; the same command goes on once this is mended")
@@ -99,4 +106,7 @@ def _help_hint(tokens: Sequence[str]) -> str:
 
 def main() -> None:
     """Entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a class may be named in letters that a terminal does not have
     sys.exit(run(sys.argv[1:]))

@@ -49,11 +49,32 @@ def show_views(record: Mapping[str, Any]) -> list[str | Table]:
     for key, found in record.get("calibration", {}).items():
         told = "   ".join(f"{name} {score(found['scores'][k][0])}" for k, name in CALIBRATION.items())
         lines.append(f"calibration {key.replace('_', ' ')}: {told}   temperature {found['temperature']:.2f}")
+    lines += _area_lines(record.get("area", {}))
     for name, found in record.get("thresholds", {}).get("classes", {}).items():
         for mark, at in found["at"].items():
             told = "   ".join(f"{k} {score(at[k])}" for k in ("f1", "iou", "precision", "recall"))
             lines.append(f"{name} from a score of {at['threshold']:.3f} ({mark}): {told}")
     return lines
+
+
+def _area_lines(record: Mapping[str, Any]) -> list[str | Table]:
+    """Shares of the classes as they are, by the best score and by area, with their biases."""
+    from hectares.view.numbers import difference, percent, score
+    from hectares.view.score_lines import AREA_SENTENCE
+
+    lines: list[str | Table] = []
+    for key, found in record.items():
+        heads = (f"share, {key.replace('_', ' ')}", "reference", "argmax", "bias", "area", "bias")
+        rows = []
+        for name, r in found["classes"].items():
+            ways = [(percent(r[way], 2), difference(r[way], r["reference"])) for way in ("argmax", "area")]
+            rows.append((name, percent(r["reference"], 2), *ways[0], *ways[1]))
+        told = "   ".join(
+            f"by {way}: accuracy {score(found['accuracy'][way])}, shares off by {percent(found['misplaced'][way], 2)}"
+            for way in ("argmax", "area")
+        )
+        lines += ["", table(heads, rows), told]
+    return [*lines, AREA_SENTENCE] if lines else []
 
 
 def show_areas(areas: MappedAreas) -> list[str | Table]:
@@ -148,6 +169,7 @@ def show_plan(scene: object, plan: Mapping[str, Any], out: Path) -> list[str | T
         ("scene", f"{size['height_px']:,} x {size['width_px']:,} px"),
         ("windows", f"{tiles['count']:,} of {tiles['height_px']} x {tiles['width_px']} px"),
         ("context", f"{tiles['context_px']} px, {tiles['overcompute']:.3f} px computed for each delivered"),
+        ("decides by", plan.get("decide", "argmax")),
         ("runs on", f"{plan['runtime']}, {asked}" + (f", {plan['passes']} passes" if plan["passes"] > 1 else "")),
         ("one batch", f"{plan['seconds_a_batch']:.2f} s"),
         ("time", f"about {plan['minutes']:.1f} minutes, less where windows are empty"),

@@ -50,7 +50,7 @@ class EvaluateConfig:
     threshold: float | None = None
     """Score from which a pixel is the class, for two classes or classes that may overlap; by default 0.5."""
     tune: bool = False
-    """Run over the val chips first, for the temperature and the thresholds that fit them best."""
+    """Run over the val chips first, for the temperature, thresholds and area offsets that fit them best."""
     baseline: Path | None = None
     """An evaluation.json of the same places to compare with, such as that of a simple method."""
     runtime: Literal["auto", "torch", "onnx"] = "auto"

@@ -22,7 +22,7 @@ class MeasureConfig:
     min_coverage: float = 0.0
     """Refuse if less than this share of the maps shows a class, the rest being nodata: 0.95."""
     gsd_m: float | None = None
-    """Metres per pixel, only for a map without georeference."""
+    """Meters per pixel, only for a map without georeference."""
 
     def __post_init__(self) -> None:
         at_least(1e-6, gsd_m=self.gsd_m)

@@ -34,6 +34,9 @@ class PredictConfig:
     """Which mean of the scores, with --tta or --with."""
     with_: tuple[str, ...] = ()
     """Another run whose scores are averaged with those of the first; may be given several times."""
+    decide: Literal["argmax", "area"] = "argmax"
+    """argmax takes the class with the best score; area shifts scores first, so that each class is mapped as often as it
+    occurs on the validation chips: areas are less biased, single pixels usually a little less often right."""
     unsure: float | None = None
     """Pixels whose best score is lower become a class of their own, "unsure"."""
     scores_type: Literal["uint8", "float32"] = "uint8"
@@ -51,5 +54,9 @@ class PredictConfig:
         at_least(1, tile_px=self.tile_px, batch=self.batch, threads=self.threads)
         at_least(0, overlap_px=self.overlap_px, gsd_tolerance=self.gsd_tolerance)
         between(0, 1, unsure=self.unsure)
+        if self.decide == "area" and self.unsure is not None:
+            raise ConfigError(
+                "--decide area gives every pixel a class, --unsure takes some away; leave one of them out"
+            )
         if self.mean != "arithmetic" and self.tta == "none" and not self.with_:
             raise ConfigError("--mean is that of several scores; give it together with --tta or --with")

@@ -81,7 +81,7 @@ def _parsed(option: str, example: str, texts: Sequence[str], names: Sequence[str
     for text in texts:
         name, equals, value = text.rpartition("=")
         number = _number(value)
-        if not (equals and name.strip()) or number is None or not 0 < number <= most:
+        if not (equals and name.strip()) or number is None or not 0 < number <= (most if "%" in value else 1):
             raise ConfigError(f"{option} {text!r} is not CLASS and a share; for example {option} {example}")
         if names and name not in names:
             raise ConfigError(f"{option} {text!r}: the map has no such class; it has {', '.join(names)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from hectares.config.checks import at_least, between
@@ -127,6 +127,15 @@ class TrainConfig:
     def mixed(self) -> tuple[tuple[Path, float], ...]:
         """Folders of more chips with their shares."""
         return tuple(_mixed(text) for text in self.mix)
+
+
+def name_of(place: str) -> str:
+    """Give the last part of a path, which says nothing of the machine; names of a hub stay whole.
+
+    >>> name_of("/home/ann/weights/b0.pth"), name_of("imagenet"), name_of("hf-hub:timm/b0")
+    ('b0.pth', 'imagenet', 'hf-hub:timm/b0')
+    """
+    return place if place.startswith("hf-hub:") else PurePath(place).name
 
 
 def _mixed(text: str) -> tuple[Path, float]:

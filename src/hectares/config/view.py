@@ -29,7 +29,7 @@ class ViewConfig:
     rgb: str | None = None
     """Bands of the scenes shown as red, green and blue, by 1-based number or name: 4,3,2; by default by their names."""
     gsd_m: float | None = None
-    """Metres per pixel, only for maps without georeference."""
+    """Meters per pixel, only for maps without georeference."""
     max_px: int = 32_768
     """Longest side of the finest tiles of a map; a larger map keeps every second, fourth ... pixel."""
     scene_px: int = 8_192

@@ -37,7 +37,7 @@ def estimate_shift(
     """Give the shift of `moving` (h, w) against `reference` (h, w): moving[r + rows, c + cols] shows reference[r, c].
 
     Compares strengths of edges, so that bands of other wavelengths and sensors can be compared. The whole-pixel
-    shift is the peak of the masked normalised correlation, the fraction that of the correlation upsampled around it.
+    shift is the peak of the masked normalized correlation, the fraction that of the correlation upsampled around it.
     `max_shift_px` is a quarter of the shorter side unless given.
     Source: Padfield 2012 (doi 10.1109/TIP.2011.2181402), Guizar-Sicairos et al. 2008 (doi 10.1364/OL.33.000156).
     """

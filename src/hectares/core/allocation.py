@@ -16,6 +16,16 @@ _ROUNDS = 2000
 _CLOSE = 1e-9
 
 
+def _taking(strata: int, low: float, high: float) -> str:
+    """Say how many points strata take.
+
+    >>> _taking(3, 6, 40), _taking(1, 25, 25)
+    ('3 strata, which take 6 to 40', '1 stratum, which takes 25')
+    """
+    take = f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+    return f"1 stratum, which takes {take}" if strata == 1 else f"{strata} strata, which take {take}"
+
+
 def allocate(
     points: int, pull: FloatArray, *, least: int | IntArray = LEAST_POINTS, most: NDArray[np.number] | None = None
 ) -> IntArray:
@@ -38,7 +48,7 @@ def allocate(
     low = np.minimum(np.broadcast_to(np.asarray(least, np.float64), pull.shape), high)
     if not low.sum() <= points <= high.sum():
         raise ConfigError(
-            f"{points} points do not fit {len(pull)} strata, which take {low.sum():.0f} to {high.sum():.0f}; "
+            f"{points} points do not fit {_taking(len(pull), low.sum(), high.sum())}; "
             "change the size of the sample or its least number of points a stratum"
         )
     # bounded shares are clip(scale * pull): the sum grows with the scale, so that halving finds it

@@ -64,18 +64,20 @@ def softmax_planes(logits: FloatPlanes, temperature: float = 1.0) -> FloatPlanes
     >>> softmax_planes(np.log(np.array([[[1.0]], [[3.0]]], np.float32))).ravel().tolist()
     [0.25, 0.75]
     """
-    scores: FloatPlanes = logits - logits.max(axis=-3, keepdims=True)
-    if temperature != 1:
-        scores /= np.float32(temperature)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=-3, keepdims=True)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite gives NaN, which is noticed later
+        scores: FloatPlanes = logits - logits.max(axis=-3, keepdims=True)
+        if temperature != 1:
+            scores /= np.float32(temperature)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=-3, keepdims=True)
     return scores
 
 
 def log_softmax_planes(logits: FloatPlanes, temperature: float = 1.0) -> FloatPlanes:
     """Give the logarithms of what `softmax_planes` gives."""
-    shifted: FloatPlanes = (logits - logits.max(axis=-3, keepdims=True)) / np.float32(temperature)
-    shifted -= np.log(np.exp(shifted).sum(axis=-3, keepdims=True))
+    with np.errstate(over="ignore", invalid="ignore"):  # as there
+        shifted: FloatPlanes = (logits - logits.max(axis=-3, keepdims=True)) / np.float32(temperature)
+        shifted -= np.log(np.exp(shifted).sum(axis=-3, keepdims=True))
     return shifted
 
 

@@ -13,6 +13,7 @@ Beside the head of all artefacts, `evaluation.json` holds
     worst                  the parts with the lowest mean IoU
     calibration            reliability tables and scores, as they are and with the temperature
     thresholds             histograms of scores, and the best thresholds
+    area                   share of each class, as `predict --decide argmax` and `--decide area` would map the chips
     baseline               another evaluation of the same places, and the differences
 """
 

@@ -106,12 +106,16 @@ class Grid:
 
         >>> Grid("EPSG:4326", Affine(0.5, 0, 10, 0, -0.5, 50), (2, 4)).center_lonlat
         (11.0, 49.5)
+        >>> Grid("EPSG:4326", Affine(0.5, 0, 359, 0, -0.5, 50), (2, 4)).center_lonlat
+        (0.0, 49.5)
         """
         if self.crs is None:
             return None
         x, y = self.transform @ (self.shape[1] / 2, self.shape[0] / 2)
         to_degrees = pyproj.Transformer.from_crs(parse_crs(self.crs).to_2d(), "EPSG:4326", always_xy=True)
         lon, lat = to_degrees.transform(x, y)
+        if 180 < abs(lon) <= 360:  # a grid of degrees that go on beyond 180, such as from 0 to 360
+            lon -= math.copysign(360, lon)
         return (float(lon), float(lat)) if abs(lon) <= 180 and abs(lat) <= 90 else None
 
     def crop(self, window: Window) -> Grid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hectares.core.legend import IGNORE, LandClass, Legend
+from hectares.core.legend import IGNORE, MAX_CLASSES, LandClass, Legend
 from hectares.errors import ConfigError, LegendError
 
 NAME = "unsure"
@@ -20,8 +20,11 @@ def with_unsure(legend: Legend) -> Legend:
     """
     if NAME in legend.names:
         raise ConfigError(f"the legend has a class {NAME!r} already; --unsure would add another, leave it out")
-    free = next((c for c in (max(legend.codes) + 1, *range(IGNORE)) if c < IGNORE and c not in legend.codes), None)
-    if free is None:
-        raise LegendError(f"the legend uses all {IGNORE} codes; none is left for {NAME!r}")
+    if len(legend) >= MAX_CLASSES:
+        raise LegendError(
+            f"the legend has {len(legend)} classes, as many as a map can tell apart; none is left for {NAME!r}: "
+            "leave out --unsure"
+        )
+    free = next(c for c in (max(legend.codes) + 1, *range(IGNORE)) if c < IGNORE and c not in legend.codes)
     color = _OTHER_GRAY if any(c.color == _GRAY for c in legend.classes) else _GRAY
     return replace(legend, classes=(*legend.classes, LandClass(free, NAME, color)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 from hectares import __version__
 from hectares.core.legend import MAP_NODATA, hex_color
 from hectares.errors import ArtefactError, HectaresError, InputError
-from hectares.io.artefact import dump_json, is_as_saved, read_json, sha256_file
+from hectares.io.artefact import dump_json, is_as_saved, read_json, save_csv, sha256_file
 from hectares.io.catalog import read_catalog
 from hectares.io.chips.store import ChipStore, open_chips
 from hectares.io.rasters.class_map import LEGEND_TAG, ClassMap, colormap, open_class_map
@@ -294,3 +296,34 @@ def _compare_scenes(path: Path, store: ChipStore, proof: Proof, monitor: Monitor
         proof.agrees.append(f"{len(there)} scene(s) are those the chips were cut from")
     if len(there) < len(recorded):
         proof.unproven.append(f"{len(recorded) - len(there)} of {len(recorded)} scenes are not where they were")
+
+
+# --- Tables -----------------------------------------------------------------------------------------------
+
+
+def compare_table(path: Path, again: Path, proof: Proof, *, told: str = "follows from what it was made from") -> None:
+    """Compare a table with one that was made again; `told` says what it means if they agree."""
+    if not path.is_file():
+        proof.unproven.append(f"{path.name} is not there")
+    elif path.read_bytes() == again.read_bytes():
+        proof.agrees.append(f"{path.name} {told}, to the byte")
+    else:
+        lines = zip(path.read_text(errors="replace").splitlines(), again.read_text().splitlines(), strict=False)
+        first = next(((a, b) for a, b in lines if a != b), ("", "another number of lines, or other line ends"))
+        proof.differs(path, "table, made again", *first)
+
+
+def prove_rows(path: Path, content: Mapping[str, Any], proof: Proof) -> None:
+    """Compare the table beside the JSON of an estimate or of a change with the rows in that."""
+    table = path.with_suffix(".csv")
+    if not table.is_file():
+        proof.unproven.append(f"{table.name} is not there")
+        return
+    places = [content] if "rows" in content else [content["total"], *content["zones"]]
+    rows = [{"zone": place.get("name"), **row} for place in places for row in place["rows"]]
+    with table.open(newline="", encoding="utf-8", errors="replace") as file:
+        columns = next(csv.reader(file), [])
+    with tempfile.TemporaryDirectory(prefix="hectares-verify-") as folder:
+        again = Path(folder) / "again.csv"
+        save_csv(again, columns, ([row.get(c) for c in columns] for row in rows))
+        compare_table(table, again, proof, told=f"says what {path.name} says")

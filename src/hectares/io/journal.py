@@ -1,7 +1,8 @@
 """The journal of a prediction: which batches are done, so that a killed run goes on where it stood.
 
 A hidden folder beside the target holds `header.json` (what is being made, and with what) and one file a
-batch and kind, with its hash. Only a batch whose files are whole counts as done.
+batch and kind, with its hash. Only a batch whose files are whole counts as done. Several processes, on several
+machines that share a disk, may fill one journal, and even compute the same batch.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
+import secrets
 import shutil
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,9 @@ from hectares.io.outputs import disk_errors, work_path
 
 BATCH, SCORES = "batch", "scores"
 """Kinds of files: class indices, whose presence says that a batch is done, and scores, which are written before."""
+_NOTE = "note"
 _DIGEST_BYTES = 32
+_OWN_NAME = re.compile(r"[0-9a-f]{16}")
 
 
 class Journal:
@@ -45,8 +50,7 @@ class Journal:
 
     def _begin(self, target: Path) -> None:
         """Put a folder with its header in place in one step: other shards may begin at the same time."""
-        work = self.folder.with_name(f"{self.folder.name}-{os.getpid()}")
-        shutil.rmtree(work, ignore_errors=True)
+        work = self.folder.with_name(f"{self.folder.name}-{_own_name()}")
         work.mkdir()
         (work / "header.json").write_text(dump_json(self._header, indent=1), encoding="utf-8")
         try:
@@ -83,15 +87,34 @@ class Journal:
         packer = zlib.compressobj(level=1)
         packed = [packer.compress(np.ascontiguousarray(b).reshape(-1).view(np.uint8).data) for b in blocks]
         payload = b"".join([*packed, packer.flush()])
-        file = self._file(batch, kind)
-        part = file.with_suffix(".part")
-        with disk_errors(self.folder):
-            with part.open("wb") as work:
-                work.write(hashlib.sha256(payload).digest())
-                work.write(payload)
-                work.flush()
-                os.fsync(work.fileno())
-            part.replace(file)
+        self._write(self._file(batch, kind), hashlib.sha256(payload).digest() + payload)
+
+    def note(self, batch: int, record: Mapping[str, Any]) -> None:
+        """Keep what there is to tell about a batch, before it is put: a run that goes on tells it as well."""
+        text = dump_json(plain(record))
+        self._write(self.folder / f"{_NOTE}-{batch:07d}-{_own_name()}.json", text.encode())
+
+    def notes(self, batches: Container[int]) -> list[Any]:
+        """Give what was noted about some batches, in their order; the same may have been noted twice."""
+        files = sorted(self.folder.glob(f"{_NOTE}-*.json"))
+        return [read_json(file) for file in files if int(file.name.split("-")[1]) in batches]
+
+    def _write(self, file: Path, content: bytes) -> None:
+        part = file.with_name(f"{file.stem}-{_own_name()}.part")
+        try:
+            with disk_errors(self.folder):
+                with part.open("wb") as work:
+                    work.write(content)
+                    work.flush()
+                    os.fsync(work.fileno())
+                part.replace(file)
+        except FileNotFoundError as error:
+            raise ArtefactError(
+                f"{self.folder}: was removed meanwhile: another run has finished this map, or begun it anew; "
+                "give the command again if the map is not there"
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
 
     def get(
         self,
@@ -121,8 +144,13 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
         start = f"{self.folder.name}-"
         for path in self.folder.parent.iterdir():  # of runs that were killed as they began
-            if path.name.startswith(start) and path.name.removeprefix(start).isdecimal():
+            if path.name.startswith(start) and _OWN_NAME.fullmatch(path.name.removeprefix(start)):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _own_name() -> str:
+    """Give a part of a name that no other process gives: numbers of processes repeat on other machines."""
+    return secrets.token_hex(8)
 
 
 def difference(earlier: Any, now: Any, path: str = "") -> str:  # JSON is what it is

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -31,12 +32,21 @@ def check_target(target: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) 
             raise ArtefactError(f"{target}: holds {path.name}, an input of this command; choose another folder")
     if target.exists() and not overwrite:
         raise ArtefactError(f"{target}: exists already; give --overwrite to replace it, or choose another name")
+    if target.suffix.lower() == ".gpkg" and target.exists():
+        _refuse_open(target)
     parent = target.parent
     with disk_errors(target):
         parent.mkdir(parents=True, exist_ok=True)
         probe = parent / f"{PREFIX}probe-{os.getpid()}"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another machine may have a process of the same number
+
+
+def _refuse_open(database: Path) -> None:
+    """Refuse to replace a GeoPackage beside which lies a log: SQLite would take it for the log of the new one."""
+    for log in (database.with_name(database.name + end) for end in ("-wal", "-journal")):
+        if log.exists() and log.stat().st_size:
+            raise ArtefactError(f"{database}: is open in another program ({log.name} is there); close it there first")
 
 
 def work_path(target: Path) -> Path:
@@ -237,14 +247,28 @@ def disk_errors(target: Path) -> Iterator[None]:
         free = shutil.disk_usage(_existing(target)).free
         # GDAL's errors carry no number: a write that fails where nothing is left is one for lack of space.
         if error.errno in {errno.ENOSPC, errno.EDQUOT} or (error.errno is None and free < _NOTHING_LEFT):
-            raise ResourceError(
-                f"{target}: the disk is full ({free / 2**20:.0f} MiB free); free some space and run the command again"
-            ) from error
+            raise _full(target) from error
         if _is_elsewhere(error, target):
             raise
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
             raise ArtefactError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
         raise
+    except (RuntimeError, sqlite3.Error, ArtefactError) as error:
+        # those of GDAL's vector files and of SQLite, which tell of a full disk in many words
+        reason = error.__cause__ if isinstance(error, ArtefactError) else error
+        if not isinstance(reason, (RuntimeError, sqlite3.Error)):
+            raise
+        free = shutil.disk_usage(_existing(target)).free
+        if free >= _NOTHING_LEFT and "disk is full" not in str(reason) and "No space left" not in str(reason):
+            raise
+        raise _full(target) from error
+
+
+def _full(target: Path) -> ResourceError:
+    free = shutil.disk_usage(_existing(target)).free
+    return ResourceError(
+        f"{target}: the disk is full ({free / 2**20:.0f} MiB free); free some space and run the command again"
+    )
 
 
 def _is_elsewhere(error: OSError, target: Path) -> bool:

@@ -101,16 +101,21 @@ class SamplingFrame:
         small = (units > 0) & (units < LEAST_POINTS)
         excluded_m2 = float(area.sum() - sampled.sum())
         units[small], sampled[small] = 0, 0.0
-        self._refuse_nothing(pixels, units)
+        self._refuse_nothing(pixels, units, excluded_m2)
         at = np.flatnonzero(pixels)
         zone, mapped = np.divmod(at, self.classes)
         return FrameAreas(zone, mapped, area[at], sampled[at], units[at], outside_m2, excluded_m2, int(small.sum()))
 
-    def _refuse_nothing(self, pixels: NDArray[np.int64], units: NDArray[np.int64]) -> None:
+    def _refuse_nothing(self, pixels: NDArray[np.int64], units: NDArray[np.int64], excluded_m2: float) -> None:
         path = self.opened.path
         if not pixels.any():
             where = "no zone covers a pixel with a class; check the CRS of the zones" if self._geometries else ""
             raise InputError(f"{path}: {where or 'has no pixel with a class, only nodata'}")
+        if not units.any() and not excluded_m2:
+            raise InputError(
+                f"{path}: no class{' of a zone' if self._geometries else ''} has {LEAST_POINTS} pixels, the fewest "
+                "that points can be drawn from; take a larger part of the map"
+            )
         if not units.any():
             raise InputError(
                 f"{path}: all of it lies in the areas the segmenter was trained on, so that no point would tell how "

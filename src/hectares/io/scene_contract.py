@@ -69,7 +69,7 @@ def open_for(spec: SegmenterSpec, files: Sequence[Path], rule: InputRule, monito
     plan = replace(spec.plan, bands=",".join(str(n + 1) for n in positions))
     source = open_scene(images, plan, tolerate_damage=True)
     try:
-        _compare_gsd(spec, source, rule, monitor)
+        compare_gsd(spec, source, rule, monitor)
         _compare_values(spec, source, monitor)
     except HectaresError:
         source.close()
@@ -155,7 +155,8 @@ def _unnamed(bands: Sequence[str]) -> bool:
     return all(name == "gray" or name.removeprefix("band_").isdecimal() for name in bands)
 
 
-def _compare_gsd(spec: SegmenterSpec, source: SceneFile, rule: InputRule, monitor: Monitor) -> None:
+def compare_gsd(spec: SegmenterSpec, source: SceneFile, rule: InputRule, monitor: Monitor) -> None:
+    """Raise GsdError if the pixel size of a scene is not about that of the training images."""
     if spec.gsd_m is None:
         return
     if not source.grid.is_georeferenced:

@@ -1,4 +1,4 @@
-"""Batch normalisation made part of the convolution before it: less to compute, the same answer."""
+"""Batch normalization made part of the convolution before it: less to compute, the same answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOLERANCE = 1e-3
 
 @torch.inference_mode()
 def fuse_norms(network: nn.Module, *, bands: int) -> int:
-    """Fuse each batch normalisation into the convolution whose output it takes, in place; gives how many.
+    """Fuse each batch normalization into the convolution whose output it takes, in place; gives how many.
 
     Pairs are found by watching a pass. A network that answers otherwise afterwards is put back: then it is 0.
 
@@ -47,7 +47,7 @@ def fuse_norms(network: nn.Module, *, bands: int) -> int:
 
 
 def _pairs(network: nn.Module, image: Tensor) -> list[tuple[str, str]]:
-    """Give names of convolutions and of the normalisations that take just what these give, each used once."""
+    """Give names of convolutions and of the normalizations that take just what these give, each used once."""
     made: dict[int, str] = {}
     kept: list[Tensor] = []  # so that no number of a tensor is used twice
     taken: dict[str, list[str]] = {}

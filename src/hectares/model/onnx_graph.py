@@ -35,7 +35,7 @@ def to_onnx(network: AnySize, *, bands: int, metadata: Mapping[str, str]) -> byt
     left to the caller. Raises ArtefactError saying what has no ONNX form.
 
     The exporter that traces is used: measured on a U-Net with MobileNetV2, it takes 1 s where the one that works
-    out symbolic shapes takes 30 s and more, and it fuses normalisation into convolutions just as well.
+    out symbolic shapes takes 30 s and more, and it fuses normalization into convolutions just as well.
     """
     copy = deepcopy(network.network).cpu().to(memory_format=torch.contiguous_format).eval()
     sides = (3 * network.stride, 4 * network.stride)  # not square, so that no side is taken for the other

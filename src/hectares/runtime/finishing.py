@@ -125,7 +125,7 @@ def describe(spec: SegmenterSpec, calibration: Mapping[str, Any] | None) -> dict
         "stride": spec.stride,
         "crop": spec.crop,
         "context_px": spec.context_px,
-        "calibration": None if calibration is None else dict(calibration),
+        "calibration": None if calibration is None else {k: v for k, v in calibration.items() if k != "area"},
     }
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hectares.core.area_offsets import AreaSample, AreaTally, offsets_of
 from hectares.core.calibration import (
     CALIBRATION_SCORES,
     CalibrationTally,
     LogitSample,
     calibration_scores,
+    pixels_of,
     sigmoid,
     softmax,
 )
@@ -115,37 +117,47 @@ class Tuned:
     temperature: float
     thresholds: tuple[float, ...]
     """One for each class with a threshold."""
+    areas: Mapping[str, Any] = field(default_factory=dict)
+    """`area_offsets` by class and what they do, see `AreaSample.record`; empty where classes may overlap."""
 
 
 @dataclass
 class Tuning:
-    """Collects what temperature and thresholds are chosen from."""
+    """Collects what temperature, thresholds and offsets are chosen from."""
 
     scorer: Scorer
+    chips: int
+    """How many will come."""
     _sample: LogitSample = field(default_factory=LogitSample)
     _tally: ThresholdTally = field(init=False)
+    _areas: AreaSample = field(init=False)
 
     def __post_init__(self) -> None:
         self._tally = ThresholdTally.empty(len(self.scorer.asked))
+        self._areas = AreaSample(self.chips)
 
     def add(self, logits: Logits, chip: LabelledChip) -> None:
         """Take a chip."""
         self._sample.add(logits, known_label(chip))
+        if not self.scorer.multilabel:
+            self._areas.add(logits, known_label(chip))
         if self.scorer.asked:
             self._tally += self.scorer.thresholds(logits, chip)
 
     def finish(self) -> Tuned:
         """Choose."""
-        return Tuned(self._sample.fit(), tuple(self._tally.best().tolist()) if self.scorer.asked else ())
+        temperature = self._sample.fit()
+        thresholds = tuple(self._tally.best().tolist()) if self.scorer.asked else ()
+        return Tuned(temperature, thresholds, self._areas.record(self.scorer.legend, temperature))
 
 
 def measure_calibration(scorer: Scorer, feed: ChipFeed, *, most: int = 128) -> dict[str, Any]:
-    """Give temperature and thresholds that fit chips best, and what the temperature does to ECE and NLL on them.
+    """Give temperature, thresholds and offsets that fit chips best, and what they do to ECE, NLL and area on them.
 
     Of many chips, `most` spread evenly over all are looked at.
     """
     numbers = np.unique(np.linspace(0, len(feed.reader) - 1, min(most, len(feed.reader))).round().astype(int)).tolist()
-    tuning = Tuning(scorer)
+    tuning = Tuning(scorer, len(numbers))
     for _, chip, logits in scorer.run(feed, numbers):
         tuning.add(logits, chip)
     tuned = tuning.finish()
@@ -163,6 +175,7 @@ def measure_calibration(scorer: Scorer, feed: ChipFeed, *, most: int = 128) -> d
         "before": before,
         "after": after,
         "chips": len(numbers),
+        **tuned.areas,
     }
 
 
@@ -188,3 +201,27 @@ class Sureness:
             tallies[unit] = tallies[unit] + one if unit in tallies else one
         if self.scorer.asked:
             self.thresholds += self.scorer.thresholds(logits, chip)
+
+
+@dataclass
+class AreaShares:
+    """Collects what share of the pixels each class has, by the reference and decided with and without offsets."""
+
+    scorer: Scorer
+    ways: Mapping[str, tuple[float, Mapping[str, Any] | None]]
+    """Name to temperature, and the record that holds `area_offsets`; what lacks them is left out."""
+    _found: dict[str, AreaTally] = field(default_factory=dict)
+
+    def add(self, logits: Logits, chip: LabelledChip) -> None:
+        """Take a chip."""
+        legend = self.scorer.legend
+        for name, (temperature, record) in self.ways.items():
+            offsets = None if self.scorer.multilabel else offsets_of(record, legend)
+            if offsets is not None:
+                z, y = pixels_of(logits, known_label(chip))
+                tally = AreaTally.count(z / temperature, y, offsets)
+                self._found[name] = self._found.get(name, AreaTally.empty(len(legend))) + tally
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what was found by name; empty if nothing has offsets."""
+        return {name: tally.to_json(self.scorer.legend) for name, tally in self._found.items()}

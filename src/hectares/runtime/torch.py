@@ -18,7 +18,7 @@ from hectares.model.segmenter import Segmenter
 
 
 class TorchRuntime:
-    """Runs a segmenter in torch: normalisation fused into convolutions, channels last.
+    """Runs a segmenter in torch: normalization fused into convolutions, channels last.
 
     `precision` is fp32, bf16, or auto: bf16 on processors that multiply it natively, else fp32.
     """

@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hectares.config.predict import PredictConfig
+from hectares.core.area_offsets import is_doubtful, offset_factors, offsets_of
 from hectares.core.legend import Legend
 from hectares.core.scene import RasterSource
 from hectares.core.spec import SegmenterSpec
 from hectares.core.unsure import with_unsure
 from hectares.core.window import Tiling
 from hectares.errors import ArtefactError
-from hectares.io.artefact import sha256_file, stamp
+from hectares.io.artefact import fingerprint, sha256_file, stamp
 from hectares.io.rasters.scenes import SceneFile
 from hectares.io.scene_contract import hash_scene, scene_scaling
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
@@ -88,11 +91,13 @@ def set_up(
     answering = Answering(asked, VIEWS[config.tta], config.mean)
     blended = config.blend == "taper"
     kept: ScoresKept = config.scores_type if with_scores else "none"
-    scored = blended or with_scores or config.unsure is not None
+    offsets = _area_offsets(members, config, monitor)
+    scored = blended or with_scores or config.unsure is not None or offsets is not None
     decision = Decision(
         temperature=asked[0].temperature if scored and answering.are_logits else None,
         unsure=config.unsure,
         kept=kept,
+        factors=None if offsets is None else offset_factors(list(offsets.values())),
         blended=blended,
     )
     area = None if config.aoi is None else read_area(config.aoi, source.grid, source.path, monitor)
@@ -108,7 +113,41 @@ def set_up(
     tiling = plan_tiles(source, [m.spec for m in members], config, stride=stride, monitor=monitor)
     legend = spec.legend if config.unsure is None else with_unsure(spec.legend)
     provenance = _provenance(members, files, config, runtimes, tiling) | {"scores": kept}
+    # files beside an unchanged one may say where it lies: world files, .prj
+    provenance["place"] = fingerprint([source.grid.crs, tuple(source.grid.transform)[:6], source.grid.shape])
+    if area is not None:
+        provenance["area"] = area.fingerprint
+    if offsets is not None:
+        provenance["area_offsets"] = offsets
     return Setup(work, WorkPlan(tiling, config.batch), legend, spec.legend, provenance)
+
+
+def _area_offsets(
+    members: Sequence[StoredSegmenter], config: PredictConfig, monitor: Monitor
+) -> dict[str, float] | None:
+    """Give what is added to the log scores of each class; the mean of several segmenters. None without --decide area.
+
+    Raises ArtefactError if a segmenter has none.
+    """
+    if config.decide == "argmax":
+        return None
+    legend, found = members[0].spec.legend, [offsets_of(m.calibration, m.spec.legend) for m in members]
+    for member, offsets in zip(members, found, strict=True):
+        if offsets is None:
+            raise ArtefactError(
+                f"{member.folder}: holds no area offsets, which --decide area adds; they are measured on validation "
+                "chips of two classes or more when training ends: train again, or leave --decide out"
+            )
+    if len(members) > 1 or config.tta != "none":
+        what = "area offsets were measured on the answers of each run alone, asked once"
+        remedy = "with --tta or --with areas may be a little less exact; `hectares estimate` tells how exact"
+        monitor.problem(Problem("--decide area", what, remedy, "note"))
+    if any(is_doubtful(m.calibration) for m in members):
+        what = "area offsets of half the validation chips were not seen to bring the others nearer to the reference"
+        remedy = "compare with `hectares evaluate`, or map without --decide area"
+        monitor.problem(Problem("--decide area", what, remedy, "note"))
+    mean = np.mean([o for o in found if o is not None], axis=0)
+    return dict(zip(legend.names, mean.tolist(), strict=True))
 
 
 def plan_tiles(

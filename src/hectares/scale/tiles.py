@@ -40,6 +40,8 @@ class Decision:
     unsure: float | None = None
     """Pixels whose best score is lower get a class of their own, after the last one."""
     kept: ScoresKept = "none"
+    factors: NDArray[np.float32] | None = None
+    """What the scores of each class (K,) are multiplied by before the largest is taken; kept scores are not."""
     blended: bool = False
     """Keep the scores of whole tiles instead of cores: the classes follow when all are there."""
 
@@ -49,7 +51,8 @@ class Decision:
 
     def classes(self, scores: Batch, valid: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
         """Give the class of each valid pixel, else 255; None if a score is not finite."""
-        indices = choose_classes(scores, valid)
+        weighed = scores if self.factors is None else scores * self.factors[:, None, None]
+        indices = choose_classes(weighed, valid)
         if indices is not None and self.unsure is not None:
             indices[valid & (scores.max(axis=0) < self.unsure)] = len(scores)
         return indices

@@ -57,6 +57,9 @@ def _look_at(worker: _Worker, number: int, monitor: Monitor) -> bool:
         return True
     if code >= 0:
         worker.done = True
+        if code not in {0, 3}:
+            what = f"ended with exit code {code}"
+            monitor.problem(Problem(f"worker {number}", what, "this process does what is left, alone", "note"))
         return code in {0, 3}
     again = worker.starts < _STARTS
     what = f"was killed by signal {-code}"

@@ -11,6 +11,11 @@ from hectares.view.numbers import NONE, score
 COLUMNS = {"accuracy": "accuracy", "mean_iou": "mean IoU", "mean_f1": "mean F1", "kappa": "kappa"}
 CALIBRATION = {"ece": "ECE", "class_ece": "class-wise ECE", "brier": "Brier score", "nll": "NLL"}
 
+AREA_SENTENCE = (
+    "Decided by area, shares are unbiased only for places like the validation chips, and usually fewer single pixels "
+    "are right; a sample with `hectares estimate` is what gives an area an interval."
+)
+
 Values = tuple[float | None, float | None, float | None]
 """A score and the ends of its interval."""
 

@@ -10,6 +10,7 @@ from hectares.core.legend import Color, Legend, default_color, hex_color
 from hectares.view.figures import Bar
 from hectares.view.numbers import NONE, count, decimals_for, difference, number, percent, score
 from hectares.view.score_lines import (
+    AREA_SENTENCE,
     CALIBRATION,
     COLUMNS,
     Values,
@@ -221,6 +222,9 @@ class ScoreSection:
     """By what is scored and how it is added up, with the floor and a baseline; empty for older evaluations."""
     about_intervals: str = ""
     calibration: tuple[Fact, ...] = ()
+    areas: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Share of each class by the reference, by the best score with its bias, and by area with its bias."""
+    about_areas: str = AREA_SENTENCE
 
 
 def score_section(evaluation: Content, name: str) -> ScoreSection:
@@ -262,6 +266,7 @@ def score_section(evaluation: Content, name: str) -> ScoreSection:
         views=tuple(rows),
         about_intervals=intervals_sentence(evaluation.get("intervals", {})),
         calibration=tuple(_calibration_facts(evaluation)),
+        areas=tuple(_area_rows(evaluation)),
     )
 
 
@@ -284,6 +289,16 @@ def _calibration_facts(evaluation: Content) -> Iterator[Fact]:
         if found:
             told = ", ".join(f"{name} {score(found['scores'][k][0])}" for k, name in CALIBRATION.items())
             yield Fact(f"calibration, {title}", f"{told}; temperature {found['temperature']:.2f}")
+
+
+def _area_rows(evaluation: Content) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Shares of the classes, by the reference, by the best score and by area, with their biases."""
+    found = evaluation.get("area", {})
+    shares = found.get("as_stored", found.get("tuned_on_val", {})).get("classes", {})
+    for name in (r["class_name"] for r in evaluation["classes"] if r["class_name"] in shares):
+        row = shares[name]
+        ways = [(percent(row[way]), difference(row[way], row["reference"])) for way in ("argmax", "area")]
+        yield name, (percent(row["reference"]), *ways[0], *ways[1])
 
 
 def scored_sentence(evaluation: Content) -> str:

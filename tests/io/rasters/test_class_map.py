@@ -17,7 +17,6 @@ from hectares.core.grid import Grid
 from hectares.core.legend import LandClass, Legend
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, LegendError, ResourceError
-from hectares.io.rasters import class_map as module
 from hectares.io.rasters.class_map import _regroup, open_class_map, save_class_map, write_class_map
 
 GRID = Grid("EPSG:32633", UTM, (5, 7))
@@ -132,7 +131,7 @@ def test_an_old_map_is_kept_when_the_strips_fail(saved: Path, legend: Legend):
 
 
 def test_what_cannot_be_read_back_is_not_put_in_place(tmp_path: Path, legend: Legend, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_digest_file", lambda _: "other")
+    monkeypatch.setattr("hectares.io.rasters.cog.digest_file", lambda _: "other")
     with pytest.raises(ArtefactError, match="not what was written"):
         _save(tmp_path / "map.tif", legend)
     assert not (tmp_path / "map.tif").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from affine import Affine
 from factory import Notes
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
-from hectares.errors import ArtefactError, Interrupted
-from hectares.io.rasters import score_map
-from hectares.io.rasters.cog import RasterForm, block_windows, copy_to_cog, digest_file, write_plain
-from hectares.io.rasters.pyramid import halve
+from hectares.errors import ArtefactError, Interrupted, ResourceError
+from hectares.io.outputs import disk_errors
+from hectares.io.rasters.cog import RasterForm, block_windows, check_written, copy_to_cog, digest_file, write_plain
+from hectares.io.rasters.overviews import halve
 from hectares.io.rasters.score_map import is_of, save_scores
 
 SHAPE = (700, 4500)
@@ -126,8 +127,29 @@ def test_scores_keep_their_values_and_say_how_they_were_made(tmp_path: Path, not
 def test_scores_that_cannot_be_read_back_are_not_put_in_place(
     tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(score_map, "digest_file", lambda _: "other")
+    monkeypatch.setattr("hectares.io.rasters.cog.digest_file", lambda _: "other")
     values = np.zeros((4, *SHAPE), np.uint8)
     with pytest.raises(ArtefactError, match="not what was written"):
         save_scores(tmp_path / "s.tif", tmp_path, _blocks(values), GRID, LEGEND, {}, dtype="uint8", monitor=notes)
     assert not (tmp_path / "s.tif").exists()
+
+
+def test_what_a_killed_run_left_half_written_is_replaced(tmp_path: Path):
+    for name in ("plain.tif", "plain.tif.ovr", "cog.tif"):
+        (tmp_path / name).write_bytes(b"II*\0\xff\xff\xff\x7f half of a directory")
+    grid = Grid("EPSG:32633", Affine(10, 0, 500000, 0, -10, 5000000), (600, 520))
+    codes = np.full((1, 600, 520), 7, np.uint8)
+    form = RasterForm("uint8", 255, ("class",), {}, resampling="MODE")
+    blocks = [(w, codes[:, *w.slices]) for w in block_windows(grid.shape)]
+    written = write_plain(tmp_path / "plain.tif", blocks, grid, form)
+    copy_to_cog(tmp_path / "plain.tif", tmp_path / "cog.tif", grid, form)
+    assert digest_file(tmp_path / "cog.tif") == written
+
+
+def test_a_file_cut_short_by_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "cog.tif").write_bytes(b"II*\0")
+    with pytest.raises(ArtefactError, match="check the disk"):
+        check_written(tmp_path / "cog.tif", "abc")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(ResourceError, match="the disk is full"), disk_errors(tmp_path / "map.tif"):
+        check_written(tmp_path / "cog.tif", "abc")

@@ -1,4 +1,4 @@
-"""Class maps on disk: a cloud-optimised GeoTIFF of codes, with colors, legend and provenance inside; or a PNG."""
+"""Class maps on disk: a cloud-optimized GeoTIFF of codes, with colors, legend and provenance inside; or a PNG."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from hectares.io.rasters.cog import (
     Blocks,
     RasterForm,
     blocks_of_strip,
+    check_written,
     copy_to_cog,
-    digest_file,
+    remove_raster,
     write_plain,
 )
 from hectares.io.rasters.map_files import (
@@ -101,9 +102,8 @@ def save_class_blocks(  # noqa: PLR0913 - one map, and how it was made
         else:
             add_tag(plain, SEAL_TAG, seal.to_json())
             copy_to_cog(plain, done, grid, form, monitor)
-        plain.unlink()
-        if _digest_file(done) != written:
-            raise ArtefactError(f"{done}: what was read back is not what was written; check the disk and run again")
+        remove_raster(plain)
+        check_written(done, written)
         place_map(target, done, found, legend, provenance, tally.pixels)
 
 
@@ -175,10 +175,6 @@ def _regroup(strips: Iterable[NDArray[np.uint8]], rows: int) -> Iterator[NDArray
     joined = np.concatenate(held)
     if joined.size:
         yield joined
-
-
-def _digest_file(path: Path) -> str:
-    return digest_file(path)
 
 
 def colormap(legend: Legend) -> dict[int, tuple[int, int, int, int]]:

@@ -1,11 +1,15 @@
-"""Rasters written in blocks that come in any order: as they are first, then as a cloud-optimised GeoTIFF.
+"""Rasters written in blocks that come in any order: as they are first, then as a cloud-optimized GeoTIFF.
 
 Nothing here depends on the width or the height of a raster: blocks of 512 x 4096 px are all that is held.
 """
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
+import os
+import shutil
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +26,8 @@ from rasterio.windows import Window as RioWindow
 
 from hectares.core.grid import Grid
 from hectares.core.window import Window
-from hectares.io.rasters.pyramid import Pyramid, Resampling
+from hectares.errors import ArtefactError, RasterError
+from hectares.io.rasters.overviews import Pyramid, Resampling
 from hectares.io.rasters.raster import open_raster
 from hectares.monitor import QUIET, Monitor
 
@@ -31,6 +36,7 @@ WINDOW_COLS = 8 * BLOCK_PX
 _BIG_BYTES = 2**31  # compressed size is not known beforehand: above 2 GiB of pixels the file is BigTIFF
 _ENV = {"GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 64, "GDAL_TIFF_INTERNAL_MASK": "YES"}
 _POLL_S = 0.1
+_LITTLE_LEFT = 2**26  # bytes: what GDAL could not write may be smaller than what is free
 
 Blocks = Iterable[tuple[Window, NDArray[Any]]]
 """Windows of `block_windows`, each once, in any order, and their values (n, h, w)."""
@@ -77,6 +83,7 @@ def blocks_of_strip(row: int, strip: NDArray[Any]) -> Iterator[tuple[Window, NDA
 
 def write_plain(path: Path, blocks: Blocks, grid: Grid, form: RasterForm) -> str:
     """Write an ordinary tiled GeoTIFF, with overviews in files beside it, and give the digest of its values."""
+    remove_raster(path)  # GDAL wants to open what is there, and a run that was killed leaves half of it
     height, width = grid.shape
     profile = {
         "driver": "GTiff", "dtype": form.dtype, "count": len(form.descriptions), "height": height, "width": width,
@@ -111,7 +118,8 @@ def write_plain(path: Path, blocks: Blocks, grid: Grid, form: RasterForm) -> str
 
 
 def copy_to_cog(plain: Path, cog: Path, grid: Grid, form: RasterForm, monitor: Monitor = QUIET) -> None:
-    """Make a cloud-optimised GeoTIFF of an ordinary one with its overviews; a wish to stop is heard at once."""
+    """Make a cloud-optimized GeoTIFF of an ordinary one with its overviews; a wish to stop is heard at once."""
+    remove_raster(cog)
     failures: list[BaseException] = []
 
     def copy() -> None:
@@ -133,6 +141,12 @@ def copy_to_cog(plain: Path, cog: Path, grid: Grid, form: RasterForm, monitor: M
         raise failures[0]
 
 
+def remove_raster(path: Path) -> None:
+    """Remove a raster and the overviews beside it, if they are there, whole or not."""
+    for file in path.parent.glob(f"{glob.escape(path.name)}*"):
+        file.unlink()
+
+
 def digest_file(path: Path) -> str:
     """Give the digest of the values of a raster that was written by `write_plain` or `copy_to_cog`."""
     digest = 0
@@ -144,6 +158,19 @@ def digest_file(path: Path) -> str:
         for window in block_windows(raster.grid.shape):
             digest += _digest_block(window, raster.read(window).image)
     return _shown(digest)
+
+
+def check_written(path: Path, digest: str) -> None:
+    """Read back what was written. Raises ArtefactError if it is something else, OSError if the disk is full."""
+    try:
+        same = digest_file(path) == digest
+    except RasterError:
+        same = False
+    if same:
+        return
+    if shutil.disk_usage(path.parent).free < _LITTLE_LEFT:  # GDAL does not always tell
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    raise ArtefactError(f"{path}: what was read back is not what was written; check the disk and run again")
 
 
 def _digest_block(window: Window, values: NDArray[Any]) -> int:

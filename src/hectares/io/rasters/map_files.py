@@ -220,7 +220,7 @@ def make_seal(
 
 
 def add_tag(path: Path, tag: str, content: Mapping[str, Any]) -> None:
-    """Add a tag to a GeoTIFF that is written and not yet cloud-optimised."""
+    """Add a tag to a GeoTIFF that is written and not yet cloud-optimized."""
     with (
         warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
         rasterio.Env(GDAL_PAM_ENABLED="NO"),

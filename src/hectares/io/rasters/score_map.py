@@ -1,4 +1,4 @@
-"""Scores on disk: a cloud-optimised GeoTIFF with one band a class, beside the class map they belong to."""
+"""Scores on disk: a cloud-optimized GeoTIFF with one band a class, beside the class map they belong to."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from hectares.core.decision import SCORE_NODATA, SCORE_STEPS
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
-from hectares.errors import ArtefactError, InputError
+from hectares.errors import InputError
 from hectares.io.artefact import dump_json, plain
 from hectares.io.outputs import commit_file, disk_errors
-from hectares.io.rasters.cog import Blocks, RasterForm, copy_to_cog, digest_file, write_plain
+from hectares.io.rasters.cog import Blocks, RasterForm, check_written, copy_to_cog, remove_raster, write_plain
 from hectares.io.rasters.raster import open_raster
 from hectares.monitor import Monitor
 
@@ -56,9 +56,8 @@ def save_scores(
     with disk_errors(target):
         written = write_plain(plain_file, blocks, grid, form)
         copy_to_cog(plain_file, cog, grid, form, monitor)
-        plain_file.unlink()
-        if digest_file(cog) != written:
-            raise ArtefactError(f"{cog}: what was read back is not what was written; check the disk and run again")
+        remove_raster(plain_file)
+        check_written(cog, written)
         commit_file(cog, target)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,11 @@ class AreaOfInterest:
     grid: Grid
     bounds: Window
     """The pixels around it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the polygons as they lie on the grid."""
+        return hashlib.sha256(shapely.to_wkb(self.geometry)).hexdigest()
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
         """Tell which pixels of a window lie inside, (h, w)."""

@@ -178,7 +178,7 @@ def find_overlaps(
     *,
     tolerance: float = 1e-9,
 ) -> list[Overlap]:
-    """Give the pairs of polygons that overlap, by position; neighbours that only touch do not.
+    """Give the pairs of polygons that overlap, by position; neighbors that only touch do not.
 
     With `groups`, only pairs of two groups. A pair counts from `tolerance` of the smaller area on: drawn
     borders coincide only nearly.

@@ -41,8 +41,9 @@ class VectorLayer:
     """What was left out or repaired while it was read."""
 
     def lacking(self, field: str) -> tuple[int, ...]:
-        """Give the ids of features without a value in a field (null, or empty text)."""
-        return tuple(i for i, v in zip(self.ids, self.attributes[field], strict=True) if v is None or v == "")
+        """Give the ids of features without a value in a field (null, or no text but blanks)."""
+        values = zip(self.ids, self.attributes[field], strict=True)
+        return tuple(i for i, v in values if v is None or (isinstance(v, str) and not v.strip()))
 
     def near(self, bounds: tuple[float, float, float, float], crs: str) -> VectorLayer:
         """Give the parts near a box of another CRS; what lies on the other side of the Earth has no place in it."""

@@ -32,6 +32,8 @@ def read_zones(
     layer = read_layer(path, layer=layer_name).near(grid.bounds, grid.crs).to_crs(grid.crs)
     for note in layer.notes:
         monitor.problem(note)
+    if not layer.geometries:
+        raise VectorError(f"{path}: has no polygons; zones are polygons")
     field = field or _first_text_field(path, layer.attributes)
     if field not in layer.attributes:
         raise VectorError(f"{path}: has no field {field!r}; it has {', '.join(layer.attributes) or 'none'}")
@@ -63,7 +65,8 @@ def _first_text_field(path: Path, attributes: Mapping[str, tuple[Any, ...]]) -> 
     for name, values in attributes.items():
         if any(isinstance(v, str) for v in values):
             return name
+    if not attributes:
+        raise VectorError(f"{path}: its features have no attributes; give them one with the names of the zones")
     raise VectorError(
-        f"{path}: has no text field to name the zones by; choose one of "
-        f"{', '.join(attributes) or 'none'} with --zone-field"
+        f"{path}: has no text field to name the zones by; choose one of {', '.join(attributes)} with --zone-field"
     )
