@@ -18,6 +18,7 @@ from PIL import Image
 
 from factory import Notes, save_raster
 from hectares.config.sample import SampleConfig
+from hectares.config.vectorize import VectorizeConfig
 from hectares.core.area import pixel_area
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
@@ -27,6 +28,7 @@ from hectares.io.sample import Sample, read_sample
 from hectares.io.shapes.vectors import VectorLayer, write_layer
 from hectares.monitor import QUIET, Monitor
 from hectares.sample import DrawnSample, sample_map
+from hectares.vectorize import vectorize_map
 
 LEGEND = Legend.of({20: "water", 10: "forest", 35: "built-up"})
 GRID = Grid("EPSG:32633", Affine(10, 0, 500_120, 0, -10, 5_000_370), (40, 50))
@@ -346,6 +348,14 @@ def test_labels_are_not_overwritten_by_accident(tmp_path: Path):
         _draw(tmp_path, "more.gpkg", overwrite=True)
     _draw(tmp_path, "more.gpkg", overwrite=True, discard_labels=True)
     _draw(tmp_path, "more.gpkg", overwrite=True)  # nobody has labelled this one
+
+
+def test_polygons_do_not_replace_labels(tmp_path: Path):
+    _map(tmp_path)
+    labels = _answered(tmp_path, _draw(tmp_path).sample)
+    _draw(tmp_path, "more.gpkg", size=5, after=tmp_path / "sample.gpkg", labels=labels)
+    with pytest.raises(ArtefactError, match=r"more.gpkg: holds labels of 40 points, which would be lost"):
+        vectorize_map(tmp_path / "map.tif", tmp_path / "more.gpkg", VectorizeConfig(), overwrite=True)
 
 
 def test_a_map_without_a_crs_is_refused(tmp_path: Path):

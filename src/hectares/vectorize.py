@@ -28,6 +28,7 @@ from hectares.io.artefact import save_json, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.raster import open_raster
+from hectares.io.sample import keep_labels
 from hectares.io.shapes.coverage import polygon_transform, to_polygons
 from hectares.io.shapes.map_outlines import (
     AREA,
@@ -107,6 +108,7 @@ def vectorize_map(
         targets = [*parts_of(target, placed=opened.grid.is_georeferenced), target.with_suffix(".json")]
         for path in targets:
             check_target(path, overwrite=overwrite, inputs=sources)
+        keep_labels(target)
         plan = _plan(opened, config)
         try:
             job = _Job(opened, config, target, suffix, monitor)

@@ -262,6 +262,13 @@ def count_labels(path: Path) -> int:
     return sum(any(_text(value) is not None for value in point) for point in zip(*given, strict=True))
 
 
+def keep_labels(target: Path) -> None:
+    """Raise ArtefactError if what is about to be replaced is a sample with labels: somebody's work of days."""
+    labels = count_labels(target) if target.suffix.lower() == ".gpkg" and target.is_file() else 0
+    if labels:
+        raise ArtefactError(f"{target}: holds labels of {labels} points, which would be lost; choose another name")
+
+
 def merge_labels(sample: Sample, path: Path) -> Sample:
     """Give a sample with the labels of a table. Raises InputError naming the id of a point that does not fit."""
     known = {p.id: p for p in sample.points}
