@@ -225,5 +225,5 @@ def _helps_in(source: str) -> dict[str, str]:
     for statement, below in zip(body.body, body.body[1:], strict=False):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-            helps[statement.target.id] = str(below.value.value) if is_text else ""
+            helps[statement.target.id] = " ".join(str(below.value.value).split()) if is_text else ""
     return helps
