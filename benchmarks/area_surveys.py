@@ -19,10 +19,10 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from hectares.core.area import pixel_area
-from hectares.core.assisted import LabelledPoints, Way, assist, assisted_ends, gap_ends
-from hectares.core.estimators import Estimate, Survey, estimate_ratios, ratio_tally
 from hectares.core.grid import Grid
-from hectares.core.intervals import Design, IntervalRule, Tally
+from hectares.core.survey.assisted import LabelledPoints, Way, assist, assisted_ends, gap_ends
+from hectares.core.survey.estimators import Estimate, Survey, estimate_ratios, ratio_tally
+from hectares.core.survey.intervals import Design, IntervalRule, Tally
 
 Floats = NDArray[np.float64]
 DRAWS = 1000

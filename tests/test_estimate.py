@@ -19,17 +19,17 @@ from hectares.cli.main import run
 from hectares.config.estimate import EstimateConfig
 from hectares.config.report import ReportConfig
 from hectares.core.area import pixel_area
-from hectares.core.area_estimates import COLUMNS
-from hectares.core.estimators import Survey, assess_map
 from hectares.core.grid import Grid
-from hectares.core.intervals import IntervalRule
 from hectares.core.legend import Legend
+from hectares.core.survey.area_estimates import COLUMNS
+from hectares.core.survey.estimators import Survey, assess_map
+from hectares.core.survey.intervals import IntervalRule
 from hectares.errors import ArtefactError, ConfigError, GridError, InputError, LegendError
 from hectares.estimate import EstimatedAreas, estimate_areas
 from hectares.io.artefact import sha256_file, stamp
 from hectares.io.rasters.class_map import write_class_map
-from hectares.io.sample import Point, Sample, Stratum, save_sample
 from hectares.io.shapes.vectors import VectorLayer, write_layer
+from hectares.io.survey.sample import Point, Sample, Stratum, save_sample
 from hectares.report import write_report
 
 LEGEND = Legend.of({2: "bog", 5: "wood", 7: "lake"})

@@ -17,7 +17,7 @@ from factory import UTM, Notes, WriteRaster
 from hectares.config.evaluate import EvaluateConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import LandClass, Legend
-from hectares.core.parts import Counter, CountingRule, Parts
+from hectares.core.scoring.parts import Counter, CountingRule, Parts
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, ConfigError, GridError, LegendError
 from hectares.evaluate import _warn_of_seen_chips, evaluate, evaluate_map

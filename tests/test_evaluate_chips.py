@@ -16,7 +16,7 @@ from hectares.config.evaluate import EvaluateConfig
 from hectares.config.prepare import PrepareConfig
 from hectares.core.confusion import Confusion
 from hectares.core.legend import Legend
-from hectares.core.parts import CONFUSION, Parts
+from hectares.core.scoring.parts import CONFUSION, Parts
 from hectares.core.spec import SegmenterSpec
 from hectares.errors import ArtefactError, ConfigError, LegendError
 from hectares.evaluate import evaluate_chips

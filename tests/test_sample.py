@@ -24,8 +24,8 @@ from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, ConfigError, GridError, InputError
 from hectares.io.rasters.class_map import write_class_map
-from hectares.io.sample import Sample, read_sample
 from hectares.io.shapes.vectors import VectorLayer, write_layer
+from hectares.io.survey.sample import Sample, read_sample
 from hectares.monitor import QUIET, Monitor
 from hectares.sample import DrawnSample, sample_map
 from hectares.vectorize import vectorize_map

@@ -23,8 +23,8 @@ from hectares.config.vectorize import VectorizeConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, ConfigError, GridError, GsdError, RasterError
+from hectares.io.polygons import map_outlines
 from hectares.io.rasters.class_map import write_class_map
-from hectares.io.shapes import map_outlines
 from hectares.io.shapes.vectors import read_layer
 from hectares.vectorize import Vectorized, vectorize_map
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hectares.config.change import ChangeConfig
 from hectares.core.area import pixel_area
-from hectares.core.change import ChangeLegend, ChangeTable, ChangeTally, change_legend
+from hectares.core.survey.change import ChangeLegend, ChangeTable, ChangeTally, change_legend
 from hectares.errors import ArtefactError, InputError
 from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files, work_path

@@ -2,7 +2,7 @@
 
 An OUT folder holds
 
-    comparison.json         all scores and differences; the layout is told in `core/comparison.py`
+    comparison.json         all scores and differences; the layout is told in `core/scoring/comparison.py`
     comparison.csv          a line for each run
     comparison.png          bars, classes, and the same chips as each run sees them
     NAME.json ...           the evaluation of each run
@@ -26,8 +26,8 @@ from hectares.config.compare import BEST, CompareConfig
 from hectares.config.evaluate import EvaluateConfig
 from hectares.config.plan import plan_runs
 from hectares.config.train import TrainConfig
-from hectares.core.bootstrap import Resampling
-from hectares.core.comparison import (
+from hectares.core.scoring.bootstrap import Resampling
+from hectares.core.scoring.comparison import (
     Comparison,
     Subject,
     check_alike,
@@ -37,8 +37,8 @@ from hectares.core.comparison import (
     floor_of,
     kept_classes,
 )
-from hectares.core.evaluation import intervals_record, part_iou
-from hectares.core.views import views_of
+from hectares.core.scoring.evaluation import intervals_record, part_iou
+from hectares.core.scoring.views import views_of
 from hectares.errors import ArtefactError, ConfigError, HectaresError, TrainingError
 from hectares.io.artefact import plain, read_artefact, save_csv, save_json, sha256_file, stamp
 from hectares.io.builtin import locate

@@ -16,7 +16,7 @@ import numpy as np
 
 from hectares.config.estimate import EstimateConfig
 from hectares.core.area import AreaTable
-from hectares.core.area_estimates import (
+from hectares.core.survey.area_estimates import (
     COLUMNS,
     ENOUGH,
     M2_PER_HA,
@@ -27,13 +27,19 @@ from hectares.core.area_estimates import (
     assist_place,
     estimate_place,
 )
-from hectares.core.assisted import LabelledPoints, Way
-from hectares.core.estimators import Survey, bound_shares
-from hectares.core.intervals import Design, IntervalRule
+from hectares.core.survey.assisted import LabelledPoints, Way
+from hectares.core.survey.estimators import Survey, bound_shares
+from hectares.core.survey.intervals import Design, IntervalRule
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, ConfigError
 from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
-from hectares.io.labelled_points import (
+from hectares.io.outputs import check_target, resolve, staged_files
+from hectares.io.rasters.aid import Aid, open_aid
+from hectares.io.rasters.class_map import ClassMap, open_class_map
+from hectares.io.rasters.sweep import Swept, sweep_map
+from hectares.io.shapes.vectors import split_layer_name
+from hectares.io.shapes.zones import OUTSIDE, read_zones, tell_overlaps
+from hectares.io.survey.labelled_points import (
     UNSURE,
     check_codes,
     check_places,
@@ -42,13 +48,7 @@ from hectares.io.labelled_points import (
     require_same_map,
     require_strata_of,
 )
-from hectares.io.outputs import check_target, resolve, staged_files
-from hectares.io.rasters.aid import Aid, open_aid
-from hectares.io.rasters.class_map import ClassMap, open_class_map
-from hectares.io.rasters.sweep import Swept, sweep_map
-from hectares.io.sample import Sample, read_sample
-from hectares.io.shapes.vectors import split_layer_name
-from hectares.io.shapes.zones import OUTSIDE, read_zones, tell_overlaps
+from hectares.io.survey.sample import Sample, read_sample
 from hectares.monitor import QUIET, Monitor, Problem, track
 from hectares.view.estimates import draw_estimates
 

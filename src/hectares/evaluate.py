@@ -1,7 +1,7 @@
 """A map or a run against reference: counts, the scores that follow from them, and how sure these are.
 
-The layout of `evaluation.json` is told in `core/evaluation.py`. Beside it stand a table of the classes (.csv), all
-scores in all views with their intervals, one a line (.scores.csv), and a figure (.png).
+The layout of `evaluation.json` is told in `core/scoring/evaluation.py`. Beside it stand a table of the classes (.csv),
+all scores in all views with their intervals, one a line (.scores.csv), and a figure (.png).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hectares.config.evaluate import EvaluateConfig
-from hectares.core.blocks import chip_units, square_side, square_units, squares_of
-from hectares.core.bootstrap import Resampling
-from hectares.core.boundary import boundary_width
-from hectares.core.evaluation import SCORE_COLUMNS as SCORE_COLUMNS
-from hectares.core.evaluation import Evaluation as Evaluation
-from hectares.core.evaluation import (
+from hectares.core.legend import IGNORE, Legend
+from hectares.core.scoring.blocks import chip_units, square_side, square_units, squares_of
+from hectares.core.scoring.bootstrap import Resampling
+from hectares.core.scoring.boundary import boundary_width
+from hectares.core.scoring.evaluation import SCORE_COLUMNS as SCORE_COLUMNS
+from hectares.core.scoring.evaluation import Evaluation as Evaluation
+from hectares.core.scoring.evaluation import (
     baseline_record,
     calibration_record,
     intervals_record,
@@ -29,10 +30,9 @@ from hectares.core.evaluation import (
     threshold_record,
     worst_record,
 )
-from hectares.core.legend import IGNORE, Legend
-from hectares.core.parts import Counter, CountingRule, Parts, PartsBuilder
-from hectares.core.score_sheet import SCORE_ROW, compare_evaluations, nest, score_rows
-from hectares.core.views import views_of
+from hectares.core.scoring.parts import Counter, CountingRule, Parts, PartsBuilder
+from hectares.core.scoring.score_sheet import SCORE_ROW, compare_evaluations, nest, score_rows
+from hectares.core.scoring.views import views_of
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, ConfigError, GridError
 from hectares.io.artefact import read_artefact, save_csv, save_json, sha256_file, stamp

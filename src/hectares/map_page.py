@@ -24,9 +24,9 @@ from hectares.core.window import Window
 from hectares.errors import ConfigError, GridError, InputError, RasterError
 from hectares.io.artefact import read_artefact, save_json, sha256_file, stamp
 from hectares.io.outputs import resolve, staged_folder
+from hectares.io.polygons.page_polygons import label_point, read_page_polygons, rings_on
 from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.raster import RasterFile, open_raster
-from hectares.io.shapes.page_polygons import label_point, read_page_polygons, rings_on
 from hectares.io.shapes.vectors import split_layer_name
 from hectares.io.shapes.zones import OUTSIDE, read_zones
 from hectares.measure import measure_map

@@ -17,27 +17,27 @@ from numpy.typing import NDArray
 
 from hectares import __version__
 from hectares.config.sample import EXPECTED_ACCURACY, SampleConfig
-from hectares.core.allocation import shares_from_survey
-from hectares.core.estimators import LEAST_POINTS
-from hectares.core.pixel_draw import scattered
-from hectares.core.point_plan import (
+from hectares.core.scene import Chip
+from hectares.core.survey.allocation import shares_from_survey
+from hectares.core.survey.estimators import LEAST_POINTS
+from hectares.core.survey.pixel_draw import scattered
+from hectares.core.survey.point_plan import (
     Population,
     expected_precision,
     expected_shares,
     points_by_size,
     points_by_target,
 )
-from hectares.core.scene import Chip
 from hectares.errors import ArtefactError, ConfigError, GridError, InputError
 from hectares.io.artefact import fingerprint, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files
-from hectares.io.point_chips import Crop, Surroundings, coarser
 from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.raster import RasterFile, open_raster
-from hectares.io.sample import KIND, Point, Sample, Stratum, count_labels, read_sample, save_sample
-from hectares.io.sampling_frame import FrameAreas, SamplingFrame, lonlat
 from hectares.io.shapes.vectors import split_layer_name
 from hectares.io.shapes.zones import read_zones, tell_overlaps
+from hectares.io.survey.point_chips import Crop, Surroundings, coarser
+from hectares.io.survey.sample import KIND, Point, Sample, Stratum, count_labels, read_sample, save_sample
+from hectares.io.survey.sampling_frame import FrameAreas, SamplingFrame, lonlat
 from hectares.monitor import QUIET, Monitor, Problem, track
 from hectares.view import render
 from hectares.view.label_page import Shot, Task, render_label_page, task_record

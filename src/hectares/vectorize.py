@@ -19,18 +19,15 @@ from numpy.typing import NDArray
 from hectares.config.vectorize import VectorizeConfig
 from hectares.core.area import AreaTally
 from hectares.core.legend import Legend
-from hectares.core.outline_measures import GroundScale
-from hectares.core.outlines import tally
-from hectares.core.polygon_ledger import COLUMNS, M2_PER_HA, ClassLedger
-from hectares.core.stitching import Objects
+from hectares.core.polygons.ledger import COLUMNS, M2_PER_HA, ClassLedger
+from hectares.core.polygons.measures import GroundScale
+from hectares.core.polygons.outlines import tally
+from hectares.core.polygons.stitching import Objects
 from hectares.errors import ArtefactError, ConfigError, GsdError, LegendError
 from hectares.io.artefact import save_json, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files
-from hectares.io.rasters.class_map import ClassMap, open_class_map
-from hectares.io.rasters.raster import open_raster
-from hectares.io.sample import keep_labels
-from hectares.io.shapes.coverage import polygon_transform, to_polygons
-from hectares.io.shapes.map_outlines import (
+from hectares.io.polygons.coverage import polygon_transform, to_polygons
+from hectares.io.polygons.map_outlines import (
     AREA,
     EXACT,
     PERIMETER,
@@ -41,7 +38,7 @@ from hectares.io.shapes.map_outlines import (
     outline_map,
     plan_sieve,
 )
-from hectares.io.shapes.polygon_file import (
+from hectares.io.polygons.polygon_file import (
     PolygonFile,
     PolygonLayer,
     check_place,
@@ -50,7 +47,10 @@ from hectares.io.shapes.polygon_file import (
     field_names,
     parts_of,
 )
-from hectares.io.shapes.walls import Squared, keep_apart, square_walls
+from hectares.io.polygons.walls import Squared, keep_apart, square_walls
+from hectares.io.rasters.class_map import ClassMap, open_class_map
+from hectares.io.rasters.raster import open_raster
+from hectares.io.survey.sample import keep_labels
 from hectares.monitor import QUIET, Monitor, Problem, Severity
 
 KIND = "polygons"

@@ -14,13 +14,13 @@ import numpy as np
 from hectares.config.measure import MeasureConfig
 from hectares.config.predict import PredictConfig
 from hectares.config.verify import VerifyConfig
-from hectares.core.bootstrap import Resampling
 from hectares.core.confusion import Confusion, PlaneConfusion
-from hectares.core.evaluation import SCORE_COLUMNS, Evaluation
 from hectares.core.legend import Legend
-from hectares.core.parts import Parts
-from hectares.core.score_sheet import SCORE_ROW, nest, score_rows
-from hectares.core.views import views_of
+from hectares.core.scoring.bootstrap import Resampling
+from hectares.core.scoring.evaluation import SCORE_COLUMNS, Evaluation
+from hectares.core.scoring.parts import Parts
+from hectares.core.scoring.score_sheet import SCORE_ROW, nest, score_rows
+from hectares.core.scoring.views import views_of
 from hectares.doctor.proof import Mismatch as Mismatch
 from hectares.doctor.proof import Proof, compare_table, prove_chips, prove_json, prove_map, prove_rows, prove_segmenter
 from hectares.errors import ConfigError, HectaresError, InputError
@@ -340,7 +340,7 @@ def _verify_inputs(path: Path, content: Mapping[str, Any], config: VerifyConfig,
 
 
 def _verify_sample(path: Path, config: VerifyConfig, proof: Proof) -> str:
-    from hectares.io.sample import read_sample
+    from hectares.io.survey.sample import read_sample
 
     try:
         sample = read_sample(path)

@@ -16,7 +16,7 @@ from hectares.config.sample import SampleConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.io.rasters.class_map import write_class_map
-from hectares.io.sample import read_sample
+from hectares.io.survey.sample import read_sample
 from hectares.sample import sample_map
 
 pytestmark = [

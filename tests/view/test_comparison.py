@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hectares.core.bootstrap import Resampling
-from hectares.core.comparison import Subject, compare_subjects, floor_of
 from hectares.core.legend import Legend
-from hectares.core.parts import CONFUSION, Parts
-from hectares.core.views import views_of
+from hectares.core.scoring.bootstrap import Resampling
+from hectares.core.scoring.comparison import Subject, compare_subjects, floor_of
+from hectares.core.scoring.parts import CONFUSION, Parts
+from hectares.core.scoring.views import views_of
 from hectares.view.comparison import Place, comparison_sheet
 
 LEGEND = Legend.of({1: "roof", 2: "road", 3: "tree"}).for_maps()

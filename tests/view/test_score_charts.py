@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hectares.core.bootstrap import Resampling
-from hectares.core.calibration import CalibrationTally
 from hectares.core.confusion import Confusion
-from hectares.core.evaluation import (
+from hectares.core.legend import Legend
+from hectares.core.scoring.bootstrap import Resampling
+from hectares.core.scoring.calibration import CalibrationTally
+from hectares.core.scoring.evaluation import (
     Evaluation,
     calibration_record,
     intervals_record,
     majority_record,
     threshold_record,
 )
-from hectares.core.legend import Legend
-from hectares.core.parts import CONFUSION, Parts
-from hectares.core.score_sheet import nest, score_rows
-from hectares.core.threshold import ThresholdTally
-from hectares.core.views import views_of
+from hectares.core.scoring.parts import CONFUSION, Parts
+from hectares.core.scoring.score_sheet import nest, score_rows
+from hectares.core.scoring.threshold import ThresholdTally
+from hectares.core.scoring.views import views_of
 from hectares.io.artefact import plain
 from hectares.view.gallery import WRONG, Example, error_picture
 from hectares.view.score_charts import Charts, charts_of

@@ -18,7 +18,7 @@ from hectares.config.compare import CompareConfig
 from hectares.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hectares.core.comparison import Comparison
+    from hectares.core.scoring.comparison import Comparison
 
 _TRAIN = "train"
 _HEADS = {
@@ -92,7 +92,7 @@ def _background(general: Writing) -> Mapping[str, Any]:
 
 def _show(found: Comparison) -> list[str | Table]:
     """What the runs are, their scores, those of the classes, and the verdict."""
-    from hectares.core.comparison import CHOSEN, SCORES
+    from hectares.core.scoring.comparison import CHOSEN, SCORES
     from hectares.view.comparison import difference_text
     from hectares.view.numbers import score
     from hectares.view.score_lines import ends

@@ -38,7 +38,7 @@ def vectorize(
     """
 
     def work(monitor: ConsoleMonitor) -> Outcome:
-        from hectares.core.polygon_ledger import M2_PER_HA
+        from hectares.core.polygons.ledger import M2_PER_HA
         from hectares.vectorize import vectorize_map
         from hectares.view.numbers import hectares
 

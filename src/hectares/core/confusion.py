@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hectares.core.legend import IGNORE
-from hectares.core.scores import FloatArray, Marginals, class_scores, overall_scores, ratio
+from hectares.core.scoring.scores import FloatArray, Marginals, class_scores, overall_scores, ratio
 from hectares.errors import LegendError
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hectares.core.bootstrap import Resampling, bootstrap
 from hectares.core.legend import IGNORE
-from hectares.core.scores import FloatArray
+from hectares.core.scoring.bootstrap import Resampling, bootstrap
+from hectares.core.scoring.scores import FloatArray
 from hectares.core.window import Tiling, Window
 
 _MOST_UNITS = 1024

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hectares.core.borders import erode_borders
 from hectares.core.grid import Grid
 from hectares.core.legend import IGNORE, Legend
 from hectares.core.scene import Chip
+from hectares.core.scoring.borders import erode_borders
 from hectares.core.window import Window
 from hectares.errors import LegendError
 from hectares.io.catalog import CocoLabel, Label, LabelBy, LabelRules, RasterLabel, VectorLabel, WktLabel

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hectares.core.area_offsets import AreaSample, AreaTally, offsets_of
-from hectares.core.calibration import (
+from hectares.core.legend import IGNORE, Legend
+from hectares.core.scaling import Scaling
+from hectares.core.scene import ChipReader, LabelledChip
+from hectares.core.scoring.area_offsets import AreaSample, AreaTally, offsets_of
+from hectares.core.scoring.calibration import (
     CALIBRATION_SCORES,
     CalibrationTally,
     LogitSample,
@@ -19,10 +22,7 @@ from hectares.core.calibration import (
     sigmoid,
     softmax,
 )
-from hectares.core.legend import IGNORE, Legend
-from hectares.core.scaling import Scaling
-from hectares.core.scene import ChipReader, LabelledChip
-from hectares.core.threshold import ThresholdTally, positive_class
+from hectares.core.scoring.threshold import ThresholdTally, positive_class
 from hectares.errors import ConfigError
 from hectares.runtime.protocol import Runtime
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from hectares.config.predict import PredictConfig
-from hectares.core.area_offsets import is_doubtful, offset_factors, offsets_of
 from hectares.core.legend import Legend
 from hectares.core.scene import RasterSource
+from hectares.core.scoring.area_offsets import is_doubtful, offset_factors, offsets_of
 from hectares.core.spec import SegmenterSpec
 from hectares.core.unsure import with_unsure
 from hectares.core.window import Tiling

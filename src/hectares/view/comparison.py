@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from hectares.core.comparison import CHOSEN, Apart, Comparison, Value
 from hectares.core.legend import Legend
+from hectares.core.scoring.comparison import CHOSEN, Apart, Comparison, Value
 from hectares.view.key import ColorKey
 from hectares.view.numbers import NONE, score
 from hectares.view.render import NO_DATA_COLOR, Picture, class_picture

@@ -1,0 +1,1 @@
+"""Areas and accuracy from a reference sample: points, estimators, intervals."""

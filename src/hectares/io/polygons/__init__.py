@@ -1,0 +1,1 @@
+"""Polygons of a class map as files that a GIS opens."""

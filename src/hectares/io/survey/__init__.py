@@ -1,0 +1,1 @@
+"""The sample of reference points as files, and what it is drawn from."""
