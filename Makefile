@@ -52,7 +52,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/core.txt --custom-compile-command "make lock"
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml --extra train -o requirements/train.txt --custom-compile-command "make lock"
-	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml --extra train --group dev -o requirements/dev.txt --custom-compile-command "make lock"
+	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml --extra train --extra openvino --extra dask --extra serve --group dev -o requirements/dev.txt --custom-compile-command "make lock"
 
 clean:
 	rm -rf $(VENV) demo build dist
