@@ -56,6 +56,15 @@ def test_the_command_line_counts_more_than_a_file_and_a_file_more_than_a_preset(
     assert (printed["network"], printed["epochs"], printed["batch"]) == ('"unet-classic"', "7", "2")
 
 
+@pytest.mark.parametrize("way", [["--split", "group"], ["--set", "prepare.split=group"], ["--config", "mine.yaml"]])
+def test_another_way_to_split_than_that_of_the_preset_leaves_its_options_behind(way, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("prepare: {split: group}\n")
+    assert run(["prepare", "folders", "a", "b", "--preset", "leaftype-unet-12band", *way, "--print-config"]) == 0
+    printed = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert (printed["split"], printed["counts"], printed["chip_px"]) == ('"group"', "null", "64")
+
+
 def test_a_printed_preset_is_a_file_of_options(tmp_path, capsys):
     run(["presets", "crowdai-rooftops"])
     file = tmp_path / "mine.yaml"

@@ -9,6 +9,7 @@ from typing import Any
 from cyclopts.config import Dict
 
 from hectares.cli.presets import find_preset
+from hectares.config.prepare import SPLIT_OPTIONS
 from hectares.errors import ConfigError, InputError
 
 
@@ -21,7 +22,10 @@ def settings_from(tokens: Sequence[str], commands: Sequence[str]) -> Dict | None
         command, dot, option = target.partition(".")
         if not (equals and dot and option) or command not in commands:
             raise ConfigError(f"--set {assignment!r} is not COMMAND.OPTION=VALUE; for example --set train.lr=1e-4")
-        content.setdefault(command, {})[option.replace("_", "-")] = value
+        _lay_over(content, {command: {option.replace("_", "-"): value}})
+    split = _last_value(tokens, "--split")
+    if split is not None and "prepare" in content:
+        _leave_split(content["prepare"], split)
     return Dict(content, source=file or preset or "--set") if content else None
 
 
@@ -30,9 +34,23 @@ def option_sections(preset: str | None, file: Path | None, commands: Sequence[st
     content: dict[str, dict[str, Any]] = {}
     for path in (None if preset is None else find_preset(preset), file):
         if path is not None:
-            for command, options in _read_file(path, commands).items():
-                content.setdefault(command, {}).update(options)
+            _lay_over(content, _read_file(path, commands))
     return content
+
+
+def _lay_over(content: dict[str, dict[str, Any]], sections: dict[str, dict[str, Any]]) -> None:
+    for command, options in sections.items():
+        if command == "prepare" and "split" in options:
+            _leave_split(content.get(command, {}), str(options["split"]))
+        content.setdefault(command, {}).update(options)
+
+
+def _leave_split(options: dict[str, Any], split: str) -> None:
+    """Drop what an earlier layer says of its way to split, where another way is asked for over it."""
+    used_by = {"group", "block"} if split == "auto" else {split}
+    for name, kinds in SPLIT_OPTIONS.items():
+        if not used_by & set(kinds):
+            options.pop(name.replace("_", "-"), None)
 
 
 def _read_file(path: Path, commands: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ _MOST_CHIP_PX = 2**14
 """A chip is in memory whole, a few times over."""
 _MOST_RESIZED_PX = 2**16
 _SPLITS = ("auto", "official", "group", "block", "kfold", "ratio", "counts")
-_USED_BY = {
+SPLIT_OPTIONS = {
     "val_share": ("group", "block", "kfold", "ratio"),
     "test_share": ("group", "block", "ratio"),
     "ratio": ("group", "block", "ratio"),
@@ -112,17 +112,17 @@ class PrepareConfig(SourceConfig):
             self.refuse_idle(self.split)
             return
         for name in self._given_for_split():
-            if not {"group", "block"} & set(_USED_BY[name]):
-                raise ConfigError(f"{_flag(name)} is used by --split {', '.join(_USED_BY[name])} only")
+            if not {"group", "block"} & set(SPLIT_OPTIONS[name]):
+                raise ConfigError(f"{_flag(name)} is used by --split {', '.join(SPLIT_OPTIONS[name])} only")
 
     def refuse_idle(self, kind: str, why: str = "") -> None:
         """Raise ConfigError for an option that the way to split does not use; `why` says how it came to be."""
         for name in self._given_for_split():
-            if kind not in _USED_BY[name]:
-                raise ConfigError(f"{_flag(name)} is used by --split {', '.join(_USED_BY[name])} only{why}")
+            if kind not in SPLIT_OPTIONS[name]:
+                raise ConfigError(f"{_flag(name)} is used by --split {', '.join(SPLIT_OPTIONS[name])} only{why}")
 
     def _given_for_split(self) -> list[str]:
-        given = [n for n in _USED_BY if getattr(self, n) != self.__dataclass_fields__[n].default]
+        given = [n for n in SPLIT_OPTIONS if getattr(self, n) != self.__dataclass_fields__[n].default]
         beside = [name for name in ("val_share", "test_share") if name in given]
         if "ratio" in given and beside:
             raise ConfigError(f"{_flag(beside[0])} has no effect beside --ratio, which gives all shares; drop one")
