@@ -60,9 +60,27 @@ def test_a_tuned_factor_is_the_slope():
 def test_a_tuned_factor_stays_within_0_and_1():
     opposite = assist(points_of([1, 1, 1, 1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1, 1, 1, 1, 1], 0.3), "tuned")
     assert opposite.coefficients == 0
-    assert opposite.value == opposite.plain_value
+    assert opposite.value == pytest.approx(opposite.plain_value)
     doubled = assist(points_of([1, 1, 1, 1, 1, 0, 0, 0, 0, 0], [0.5] * 5 + [0] * 5, 0.3), "tuned")
     assert doubled.coefficients == 1
+
+
+def test_the_coefficients_of_a_point_come_from_the_others():
+    # two strata of 0.7 and 0.3 of the area, 6 and 4 points
+    design = Design(np.array([0.7, 0.3]), np.array([6.0, 4.0]), np.zeros(2))
+    stratum = np.repeat([0, 1], [6, 4])
+    truth, aid = np.array([1, 1, 0, 0, 1, 0, 1, 0, 0, 0.0]), np.array([1, 0.5, 0.5, 0, 1, 0, 0.5, 1, 0, 0.0])
+    points = LabelledPoints(truth[:, None], aid[:, None], np.array([0.4]), stratum, design)
+    y, x, spread = points.centered(points.truth)[:, 0], points.centered(points.aid)[:, 0], points.spread
+    share = np.repeat([0.7 / 6, 0.3 / 4], [6, 4])
+
+    def slope(used):
+        return (spread * x * y)[used].sum() / (spread * x**2)[used].sum()
+
+    of_others = [y[i] - x[i] * slope(np.arange(10) != i) for i in range(10)]
+    plain = share @ truth + slope(slice(None)) * (0.4 - share @ aid)
+    assert assist(points, "regression").value == pytest.approx([plain + share @ of_others])
+    assert abs(share @ of_others) > 1e-3
 
 
 def test_an_aid_that_is_the_truth_leaves_no_error():

@@ -21,7 +21,7 @@ from hectares.errors import InputError
 
 Way = Literal["difference", "tuned", "regression"]
 """How the aid is used: as it is, scaled class by class, or all its columns together."""
-FEWEST_EFFECTIVE = 5.0
+FEWEST_EFFECTIVE = 2.0
 """A column of the aid that varies among fewer points than this is not used: it would fit them, and hide their error."""
 _LARGEST_LEVERAGE = 0.9
 _ROUNDING = 1e-9
@@ -94,9 +94,11 @@ def assist(points: LabelledPoints, way: Way = "regression") -> Assisted:
     - `regression`: all columns together, the generalized regression (GREG) with the coefficients that make the variance
       smallest under this design. Classes share one set of columns, so that areas add up to the whole.
 
-    The variance is that of the residuals, W^2 (1 - f) s^2 / n summed over strata. Those of `tuned` and `regression` are
-    divided by 1 - leverage (as in a jackknife) and multiplied by the g-weight of their point, because the coefficients
-    come from the same points.
+    The coefficients of `tuned` and `regression` come from the points that they are used on, which pulls estimates to
+    one side where points are few. So each residual is divided by 1 - leverage, which makes it that of a point which the
+    coefficients do not know, and the mean of those is added, as a jackknife would. The variance is that of these
+    residuals, W^2 (1 - f) s^2 / n summed over strata, each times the g-weight of its point; its degrees of freedom are
+    at most the number of points among which the aid varies, less one.
 
     Source: Cochran 1977, Sampling Techniques, chapter 7; Sarndal, Swensson and Wretman 1992, Model Assisted Survey
     Sampling, chapter 6; Rao 1994, Journal of Official Statistics 10 (optimal coefficients); Angelopoulos, Bates,
@@ -114,13 +116,16 @@ def assist(points: LabelledPoints, way: Way = "regression") -> Assisted:
     plain_value, plain_se = points.mean(points.truth), np.sqrt(c @ y**2)
     short = points.known - points.mean(points.aid)
     if way == "difference":
-        coefficients, residuals = np.eye(x.shape[1]), y - x
+        fitted = _Fitted(np.eye(x.shape[1]), np.zeros((1, 1)), np.zeros((1, 1)), np.full(x.shape[1], np.inf))
     elif way == "tuned":
-        coefficients, residuals = _tuned(x, y, points, short)
+        fitted = _tuned(x, y, points, short)
     else:
-        coefficients, residuals = _regression(x, y, points, short)
-    value = plain_value + short @ coefficients
-    se, freedom = _variance(points.centered(residuals), points)
+        fitted = _regression(x, y, points, short)
+    coefficients = fitted.coefficients
+    residuals = (y - x @ coefficients) / (1 - np.minimum(fitted.leverage, _LARGEST_LEVERAGE))
+    value = plain_value + short @ coefficients + points.mean(residuals)
+    se, freedom = _variance(points.centered(residuals * (1 + fitted.pull / _share(points))), points)
+    freedom = np.minimum(freedom, fitted.freedom)
     return Assisted(value, se, plain_value, plain_se, freedom, coefficients)
 
 
@@ -158,7 +163,8 @@ def design_effect(se: FloatArray, plain_se: FloatArray) -> FloatArray:
 def gap_ends(points: LabelledPoints, rule: IntervalRule, *, total: float = 1.0, most: float = 1.0) -> Estimate:
     """Estimate by difference with a second map, with intervals that hold where either kind of its errors is rare.
 
-    The columns of the aid are 0 or 1. What the aid missed and what it wrongly has are counted by stratum, and melded.
+    The columns of the aid are 0 or 1. What the aid missed and what it wrongly has are counted by stratum, and melded;
+    where errors are many, the interval from their variance may be the longer one, and counts.
     """
     found = assist(points, "difference")
     d = points.design
@@ -167,7 +173,10 @@ def gap_ends(points: LabelledPoints, rule: IntervalRule, *, total: float = 1.0, 
         np.add.at(sums, points.stratum, (points.truth - points.aid) * sign > 0.5)
     possible = np.ones((*counts[0].T.shape, 3), np.bool_)
     gap = melded_gap_ends(Tally(counts[0].T, counts[1].T, possible), d, rule)
-    low, high = (np.clip((points.known + end) * total, 0, most) for end in gap)
+    low, high = (points.known + end for end in gap)
+    reach = _student(NormalDist().inv_cdf((1 + rule.level) / 2), found.freedom) * found.se
+    low, high = np.minimum(low, found.value - reach), np.maximum(high, found.value + reach)
+    low, high = np.clip(low * total, 0, most), np.clip(high * total, 0, most)
     return Estimate(found.value * total, found.se * total, low, high)
 
 
@@ -177,32 +186,46 @@ def _rounded(points: LabelledPoints) -> FloatArray:
     return np.where(np.abs(x) > _ROUNDING * np.abs(points.aid).max(axis=0, initial=0), x, 0.0)
 
 
-def _tuned(x: FloatArray, y: FloatArray, points: LabelledPoints, short: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """One coefficient of 0 to 1 for each class, and the residuals of the points."""
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """Coefficients (P, K), and for each point and class (n or 1, K or 1) what the point had to do with them."""
+
+    coefficients: FloatArray
+    leverage: FloatArray
+    """How much of its own fitted value a point is."""
+    pull: FloatArray
+    """How far the correction moves with what is observed at a point."""
+    freedom: FloatArray
+    """(K,) among how many points, less one, the column varies that was fitted; infinite where none was."""
+
+
+def _tuned(x: FloatArray, y: FloatArray, points: LabelledPoints, short: FloatArray) -> _Fitted:
+    """One coefficient of 0 to 1 for each class."""
     c = points.spread
     square = c @ x**2
-    usable = _varied(x, c)
+    effective = _effective(x, c)
+    usable = effective > FEWEST_EFFECTIVE
     best = np.divide(c @ (x * y), square, out=np.zeros(len(square)), where=usable)
     found = np.clip(best, 0, 1)
     free = np.where((found > 0) & (found < 1), 1.0, 0.0)  # at an end, nothing was fitted
     inverse = np.divide(free, square, out=np.zeros(len(square)), where=usable)
     pull = c[:, None] * x * inverse
-    return np.diag(found), _corrected(y - x * found, pull * x, pull * short, points)
+    return _Fitted(np.diag(found), pull * x, pull * short, np.where(free > 0, effective - 1, np.inf))
 
 
-def _regression(
-    x: FloatArray, y: FloatArray, points: LabelledPoints, short: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Coefficients (P, K) of all columns that vary among enough points, and the residuals of the points."""
+def _regression(x: FloatArray, y: FloatArray, points: LabelledPoints, short: FloatArray) -> _Fitted:
+    """Coefficients of all columns that vary among enough points."""
     c = points.spread
-    used = np.flatnonzero(_varied(x, c))
+    effective = _effective(x, c)
+    used = np.flatnonzero(effective > FEWEST_EFFECTIVE)
     part = x[:, used]
     inverse = np.linalg.pinv((part.T * c) @ part, rcond=1e-10, hermitian=True)
     pull = (c[:, None] * part) @ inverse
     coefficients = np.zeros((x.shape[1], y.shape[1]))
     coefficients[used] = pull.T @ y
     leverage = (pull * part).sum(axis=1, keepdims=True)
-    return coefficients, _corrected(y - x @ coefficients, leverage, (pull @ short[used])[:, None], points)
+    freedom = np.full(y.shape[1], effective[used].min(initial=np.inf) - 1)
+    return _Fitted(coefficients, leverage, (pull @ short[used])[:, None], freedom)
 
 
 def _variance(residuals: FloatArray, points: LabelledPoints) -> tuple[FloatArray, FloatArray]:
@@ -230,13 +253,15 @@ def _student(z: float, freedom: FloatArray) -> FloatArray:
     return np.asarray(z + first / freedom + second / freedom**2 + third / freedom**3)
 
 
-def _varied(x: FloatArray, c: FloatArray) -> NDArray[np.bool_]:
-    """(P,) whether a column varies among enough points."""
+def _effective(x: FloatArray, c: FloatArray) -> FloatArray:
+    """(P,) among how many points a column varies, all of equal weight.
+
+    Source: Kish 1965, Survey Sampling (effective number of unequal weights).
+    """
     square, fourth = c @ x**2, c**2 @ x**4
-    return square**2 > FEWEST_EFFECTIVE * fourth
+    return np.divide(square**2, fourth, out=np.zeros_like(square), where=fourth > 0)
 
 
-def _corrected(residuals: FloatArray, leverage: FloatArray, pull: FloatArray, points: LabelledPoints) -> FloatArray:
-    """Residuals as they would be of points that the coefficients do not know, weighted as the estimate weighs them."""
-    each = (points.design.weights / points.design.drawn)[points.stratum][:, None]
-    return np.asarray(residuals * (1 + pull / each) / (1 - np.minimum(leverage, _LARGEST_LEVERAGE)))
+def _share(points: LabelledPoints) -> FloatArray:
+    """(n, 1) the share of the area that a point stands for."""
+    return np.asarray((points.design.weights / points.design.drawn)[points.stratum][:, None])
