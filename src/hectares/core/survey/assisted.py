@@ -24,6 +24,8 @@ Way = Literal["difference", "tuned", "regression"]
 FEWEST_EFFECTIVE = 2.0
 """A column of the aid that varies among fewer points than this is not used: it would fit them, and hide their error."""
 _LARGEST_LEVERAGE = 0.9
+_SOME = 0.1
+"""A column that explains less of the variance of a class does not bound its degrees of freedom."""
 _ROUNDING = 1e-9
 
 
@@ -98,7 +100,7 @@ def assist(points: LabelledPoints, way: Way = "regression") -> Assisted:
     one side where points are few. So each residual is divided by 1 - leverage, which makes it that of a point which the
     coefficients do not know, and the mean of those is added, as a jackknife would. The variance is that of these
     residuals, W^2 (1 - f) s^2 / n summed over strata, each times the g-weight of its point; its degrees of freedom are
-    at most the number of points among which the aid varies, less one.
+    at most the number of points, less one, among which a column varies that explains some of the variance.
 
     Source: Cochran 1977, Sampling Techniques, chapter 7; Sarndal, Swensson and Wretman 1992, Model Assisted Survey
     Sampling, chapter 6; Rao 1994, Journal of Official Statistics 10 (optimal coefficients); Angelopoulos, Bates,
@@ -125,7 +127,7 @@ def assist(points: LabelledPoints, way: Way = "regression") -> Assisted:
     residuals = (y - x @ coefficients) / (1 - np.minimum(fitted.leverage, _LARGEST_LEVERAGE))
     value = plain_value + short @ coefficients + points.mean(residuals)
     se, freedom = _variance(points.centered(residuals * (1 + fitted.pull / _share(points))), points)
-    freedom = np.minimum(freedom, fitted.freedom)
+    freedom = _limited(freedom, fitted, x, y, points)
     return Assisted(value, se, plain_value, plain_se, freedom, coefficients)
 
 
@@ -196,7 +198,7 @@ class _Fitted:
     pull: FloatArray
     """How far the correction moves with what is observed at a point."""
     freedom: FloatArray
-    """(K,) among how many points, less one, the column varies that was fitted; infinite where none was."""
+    """(P,) among how many points a column varies, less one; infinite where nothing was fitted."""
 
 
 def _tuned(x: FloatArray, y: FloatArray, points: LabelledPoints, short: FloatArray) -> _Fitted:
@@ -224,8 +226,17 @@ def _regression(x: FloatArray, y: FloatArray, points: LabelledPoints, short: Flo
     coefficients = np.zeros((x.shape[1], y.shape[1]))
     coefficients[used] = pull.T @ y
     leverage = (pull * part).sum(axis=1, keepdims=True)
-    freedom = np.full(y.shape[1], effective[used].min(initial=np.inf) - 1)
-    return _Fitted(coefficients, leverage, (pull @ short[used])[:, None], freedom)
+    return _Fitted(coefficients, leverage, (pull @ short[used])[:, None], effective - 1)
+
+
+def _limited(freedom: FloatArray, fitted: _Fitted, x: FloatArray, y: FloatArray, points: LabelledPoints) -> FloatArray:
+    """Degrees of freedom (K,), no more than those of a column that explains some of the variance of the class."""
+    c = points.spread
+    explained = fitted.coefficients**2 * (c @ x**2)[:, None]
+    counts = explained > _SOME * (c @ y**2)
+    return np.asarray(
+        np.minimum(freedom, np.where(counts, fitted.freedom[:, None], np.inf).min(axis=0, initial=np.inf))
+    )
 
 
 def _variance(residuals: FloatArray, points: LabelledPoints) -> tuple[FloatArray, FloatArray]:
