@@ -70,6 +70,11 @@ class OutlinePlan:
         """Give the lengths of steps of pixels in a strip."""
         return ground_scale(self.opened.grid, window, gsd_m=self.gsd_m)
 
+    def smallest_detail_m(self) -> float:
+        """Give the side of a square as large as the smallest triangle of pixel edges, which is half a pixel."""
+        height, width = self.scale(self.windows()[0]).pixel_m
+        return float((height * width / 2) ** 0.5)
+
 
 def plan_sieve(
     plan: OutlinePlan, tally: AreaTally, monitor: Monitor, *, min_area_m2: float, fill_holes_m2: float
@@ -101,7 +106,7 @@ def outline_map(plan: OutlinePlan, tally: AreaTally, monitor: Monitor) -> Iterat
         lows = np.full(len(faces), np.inf)
         sums[:, EXACT] = sums[:, AREA] = face_areas(faces, areas, row=window.row)
         if plan.scores is not None and len(faces):
-            scored = _scores(plan.scores, window, labels)
+            scored = np.where(wanted[labels], _scores(plan.scores, window, labels), np.nan)
             sums[:, SCORE], lows, sums[:, SCORED] = face_scores(faces, scored, row=window.row)
         if plan.simplify_m is not None:
             faces = simplify_faces(faces, plan.simplify_m[faces.labels], scale.pixel_m)

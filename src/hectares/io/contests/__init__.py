@@ -1,0 +1,1 @@
+"""Files that contests take: written from class maps, and checked strictly."""

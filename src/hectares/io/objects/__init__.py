@@ -1,0 +1,1 @@
+"""Objects of two files, as they are compared with each other."""
