@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -139,16 +140,27 @@ def _ground_record(table: GroundTable, x: float, y: float, width: float, height:
     return {"x": x, "y": y, "width": width, "height": height, **table.to_json()}
 
 
-def page_files(title: str, content: Mapping[str, Any]) -> dict[str, bytes]:
-    """Give the files of a page apart from its tiles, by name. The same content gives the same bytes."""
-    environment = jinja2.Environment(
+def page_files(
+    title: str, content: Mapping[str, Any], *, more: Mapping[str, bytes] = MappingProxyType({})
+) -> dict[str, bytes]:
+    """Give the files of a page apart from its tiles, by name. The same content gives the same bytes.
+
+    `more` are scripts, by name, that run after those of the page.
+    """
+    scripts = (*SCRIPTS, *more)
+    page = environment().get_template("map/index.html").render(title=title, style=STYLE, scripts=scripts)
+    folder = resources.files("hectares.view") / _FOLDER
+    files = {f"page/{name}": (folder / name).read_bytes() for name in (STYLE, *SCRIPTS)}
+    files |= {f"page/{name}": script for name, script in more.items()}
+    return {"index.html": page.encode(), "page/content.js": _script(content), **files}
+
+
+def environment() -> jinja2.Environment:
+    """Give what fills in templates: text is escaped, and a name that is missing is an error."""
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("hectares.view"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    page = environment.get_template("map/index.html").render(title=title, style=STYLE, scripts=SCRIPTS)
-    folder = resources.files("hectares.view") / _FOLDER
-    files = {f"page/{name}": (folder / name).read_bytes() for name in (STYLE, *SCRIPTS)}
-    return {"index.html": page.encode(), "page/content.js": _script(content), **files}
 
 
 def _script(content: Mapping[str, Any]) -> bytes:

@@ -146,8 +146,11 @@ def encode_codes(tile: MapTile, name: str) -> bytes | None:
 
     A picture would not do: browsers let no page read the pixels of a picture that lies on a disk.
     """
-    if (tile.pixels == IGNORE).all():
-        return None
+    return None if (tile.pixels == IGNORE).all() else code_script(tile, name)
+
+
+def code_script(tile: MapTile, name: str) -> bytes:
+    """Give a tile of class indices as a script, whatever it shows."""
     packed = base64.b64encode(zlib.compress(tile.pixels.tobytes(), 6)).decode()
     return f'hectares.receive("{name}","{packed}");\n'.encode()
 
