@@ -105,6 +105,7 @@ def test_legends_without_a_common_name_are_told(tmp_path: Path, maps: tuple[Path
     notes = Notes()
     found = measure_change(maps[0], tmp_path / "c.tif", tmp_path / "change.csv", ChangeConfig(), monitor=notes)
     assert "shares no class name" in notes.problems[0].what
+    assert notes.problems[0].severity == "incomplete"  # which ends with exit code 3
     assert found.table.stable_m2 == 0
 
 

@@ -19,6 +19,7 @@ from hectares.core.area import pixel_area
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, ConfigError, GsdError, InputError, LegendError, VectorError
+from hectares.io.artefact import stamp, write_json
 from hectares.io.rasters.class_map import open_class_map, save_class_map
 from hectares.io.shapes.vectors import VectorLayer, write_layer
 from hectares.measure import COLUMNS, OUTSIDE, measure_map, measure_maps
@@ -328,6 +329,23 @@ def test_a_zone_named_with_blanks_is_nameless(tmp_path: Path, class_map: Path, n
     areas = measure_map(class_map, tmp_path / "areas.csv", config, monitor=notes)
     assert next(iter(set(areas.zones) - {"east", OUTSIDE})).startswith("feature ")
     assert "1 feature(s) have no value in 'name'" in str(notes.problems)
+
+
+def test_a_nameless_zone_is_not_the_one_that_really_has_its_name(tmp_path: Path, class_map: Path, notes: Notes):
+    alone = MeasureConfig(zones=str(_zones(tmp_path, {"east": shapely.box(4_321_040, 0, 4_321_070, 4e6), " ": WEST})))
+    first = measure_map(class_map, tmp_path / "areas.csv", alone, monitor=notes)
+    number = next(name for name in first.zones if name.startswith("feature "))
+    both = {number: shapely.box(4_321_040, 0, 4_321_070, 4e6), " ": WEST}
+    config = MeasureConfig(zones=str(_zones(tmp_path, both)))
+    areas = measure_map(class_map, tmp_path / "areas.csv", config, overwrite=True, monitor=notes)
+    assert set(areas.zones) - {OUTSIDE} == {number, f"{number} (without a name)"}
+
+
+def test_the_record_of_another_command_is_not_replaced(tmp_path: Path, class_map: Path):
+    write_json(tmp_path / "m.json", stamp("polygons", config={}, inputs={}), overwrite=False)
+    with pytest.raises(ArtefactError, match=r"m\.json: is a record of the kind 'polygons'"):
+        measure_map(class_map, tmp_path / "m.csv", MeasureConfig(), overwrite=True)
+    assert not (tmp_path / "m.csv").exists()
 
 
 def test_what_arithmetic_leaves_of_a_pixel_is_no_area_of_a_zone(tmp_path: Path, class_map: Path):

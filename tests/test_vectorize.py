@@ -23,6 +23,7 @@ from hectares.config.vectorize import VectorizeConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, ConfigError, GridError, GsdError, RasterError
+from hectares.io.artefact import stamp, write_json
 from hectares.io.polygons import map_outlines
 from hectares.io.rasters.class_map import write_class_map
 from hectares.io.shapes.vectors import read_layer
@@ -264,6 +265,19 @@ def test_no_budget_means_nothing_is_simplified(tmp_path: Path, blobs: Path):
     exact = vectorize_map(blobs, tmp_path / "exact.gpkg", EXACT)
     assert max(abs(c.difference) for c in made.classes) < 1e-9
     assert made.polygons == exact.polygons
+
+
+def test_a_length_below_the_smallest_detail_is_told(tmp_path: Path, blobs: Path, notes: Notes):
+    vectorize_map(blobs, tmp_path / "out.gpkg", VectorizeConfig(simplify_m=6), monitor=notes)
+    assert "--simplify-m 6 changes nothing" in str(notes.problems[0])
+    assert "is 7.07 m" in str(notes.problems[0])  # half a pixel of 10 m is 50 m2
+
+
+def test_the_record_of_an_area_table_is_not_replaced(tmp_path: Path, blobs: Path):
+    write_json(tmp_path / "m.json", stamp("areas", config={}, inputs={}), overwrite=False)
+    with pytest.raises(ArtefactError, match=r"m\.json: is a record of the kind 'areas'"):
+        vectorize_map(blobs, tmp_path / "m.gpkg", EXACT, overwrite=True)
+    assert not (tmp_path / "m.gpkg").exists()
 
 
 def test_buildings_get_right_angles(tmp_path: Path, notes: Notes):

@@ -18,7 +18,7 @@ from hectares.config.change import ChangeConfig
 from hectares.core.area import pixel_area
 from hectares.core.survey.change import ChangeLegend, ChangeTable, ChangeTally, change_legend
 from hectares.errors import ArtefactError, InputError
-from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
+from hectares.io.artefact import check_record, save_csv, save_json, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files, work_path
 from hectares.io.rasters.aid import require_grid
 from hectares.io.rasters.class_map import ClassMap, open_class_map, save_class_map
@@ -64,6 +64,7 @@ def measure_change(
     targets = [target, target.with_suffix(".json")]
     for path in (*targets, *([] if config.map is None else [resolve(config.map)])):
         check_target(path, overwrite=overwrite, inputs=inputs)
+    check_record(targets[1], KIND)
     hashes = {"before": sha256_file(inputs[0]), "after": sha256_file(inputs[1])}
     if hashes["before"] == hashes["after"]:
         raise InputError(f"{after}: is the same map as {before}; give the maps of two dates")
@@ -97,7 +98,7 @@ def _tell(first: ClassMap, second: ClassMap, monitor: Monitor) -> None:
     if not set(first.legend.names) & set(second.legend.names):
         what = f"shares no class name with {first.path.name} ({', '.join(second.legend.names[:5])} …)"
         remedy = "everything counts as changed; give classes that mean the same the same name in both legends"
-        monitor.problem(Problem(str(second.path), what, remedy))
+        monitor.problem(Problem(str(second.path), what, remedy, "incomplete"))
 
 
 def _content(found: MappedChange, first: ClassMap, second: ClassMap) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from hectares.core.survey.estimators import Survey, bound_shares
 from hectares.core.survey.intervals import Design, IntervalRule
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, ConfigError
-from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
+from hectares.io.artefact import check_record, save_csv, save_json, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.rasters.aid import Aid, open_aid
 from hectares.io.rasters.class_map import ClassMap, open_class_map
@@ -99,6 +99,7 @@ def estimate_areas(
     targets = [target, target.with_suffix(".json"), target.with_suffix(".png")]
     for path in targets:
         check_target(path, overwrite=overwrite, inputs=inputs.values())
+    check_record(targets[1], KIND)
     with open_class_map(class_map) as opened:
         found = _Work(opened, Path(sample), config, monitor).estimate(inputs)
     columns = ("zone", *COLUMNS) if found.zones else COLUMNS

@@ -35,7 +35,7 @@ from hectares.core.scoring.score_sheet import SCORE_ROW, compare_evaluations, ne
 from hectares.core.scoring.views import views_of
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, ConfigError, GridError
-from hectares.io.artefact import read_artefact, save_csv, save_json, sha256_file, stamp
+from hectares.io.artefact import check_record, read_artefact, save_csv, save_json, sha256_file, stamp
 from hectares.io.chips.index import ChipRecord
 from hectares.io.chips.seen import count_seen
 from hectares.io.chips.selection import Selection
@@ -321,6 +321,7 @@ def _targets(out: str | Path, inputs: Sequence[Path], *, overwrite: bool) -> dic
     paths = {"json": target} | {k: target.with_suffix(f".{k}") for k in ("csv", "scores.csv", "png")}
     for path in paths.values():
         check_target(path, overwrite=overwrite, inputs=inputs)
+    check_record(target, KIND)
     return paths
 
 

@@ -20,7 +20,7 @@ from hectares.core.area import AreaTable, AreaTally, nominal_pixel_area, pixel_a
 from hectares.core.legend import IGNORE, Legend
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, ConfigError, GsdError, InputError, LegendError, VectorError
-from hectares.io.artefact import save_csv, save_json, sha256_file, stamp
+from hectares.io.artefact import check_record, save_csv, save_json, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.overlap import counted_pixels
@@ -98,6 +98,7 @@ def measure_maps(
     sources += [] if config.zones is None else [split_layer_name(config.zones)[0]]
     for path in targets:
         check_target(path, overwrite=overwrite, inputs=sources)
+    check_record(targets[1], KIND)
     with ExitStack() as stack:
         maps = [stack.enter_context(open_class_map(m)) for m in class_maps]
         legend = _common_legend(maps)

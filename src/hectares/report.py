@@ -25,9 +25,11 @@ from hectares.view import render
 from hectares.view.account import Piece
 from hectares.view.exhibits import Given, Map, Record, Run, Scene, intact
 from hectares.view.page import render_page
-from hectares.view.sections import compose
+from hectares.view.sections import Heads, compose
 
-_KINDS = ("areas", "evaluation", "estimate", "change")
+_KINDS = ("areas", "evaluation", "estimate", "change", "polygons", "comparison")
+_WITH_FIGURE = {"evaluation", "comparison"}
+_CHIPS = "chips.json"
 _PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _RGB = ("red", "green", "blue")
 
@@ -40,7 +42,7 @@ def write_report(
     overwrite: bool = False,
     monitor: Monitor = QUIET,
 ) -> Path:
-    """Write a page about class maps, scenes, evaluations, areas, estimates, change and runs, as many as there are.
+    """Write a page about class maps, scenes, their JSON records, runs and chips, as many as there are.
 
     Areas with `kind` "reference" stand beside the mapped ones. Memory is that of a strip of the largest raster.
     Raises InputError for what is none of these.
@@ -48,15 +50,11 @@ def write_report(
     target = resolve(out)
     if target.suffix.lower() not in {".html", ".htm"}:
         raise ArtefactError(f"{target}: a report is a page; end its name in .html")
-    paths = list(dict.fromkeys(_artefact_file(Path(a)) for a in artefacts))
-    if not paths:
-        raise InputError("a report needs at least one class map, scene, evaluation, table of areas or run")
-    inputs = [p for p in paths if p.is_file()]
+    inputs = [p for p in _artefact_files(artefacts) if p.is_file()]
     check_target(target, overwrite=overwrite, inputs=inputs)
-    given, names = Given(), _names(paths)
-    for path in track(paths, monitor, "reading"):
-        _read(path, names[path], given, config, monitor)
-    page = compose(given, title=config.title, version=__version__, max_zones=config.max_zones)
+    given, _ = read_artefacts(artefacts, config, monitor=monitor)
+    heads = Heads(config.title, config.place, __version__)
+    page = compose(given, heads, max_zones=config.max_zones)
     for check in page.checks:
         if not check.holds:
             monitor.problem(
@@ -69,6 +67,26 @@ def write_report(
 
 
 # --- What is given ----------------------------------------------------------------------------------------
+
+
+def read_artefacts(
+    artefacts: Sequence[str | Path], config: ReportConfig, *, monitor: Monitor = QUIET
+) -> tuple[Given, dict[str, Path]]:
+    """Read artefacts by what they hold, and give their files by the names they have on a page.
+
+    Raises InputError for what is no artefact of a known kind.
+    """
+    paths = _artefact_files(artefacts)
+    if not paths:
+        raise InputError("give at least one class map, scene, evaluation, table of areas or run")
+    given, names = Given(), _names(paths)
+    for path in track(paths, monitor, "reading"):
+        _read(path, names[path], given, config, monitor)
+    return given, {name: path for path, name in names.items()}
+
+
+def _artefact_files(artefacts: Sequence[str | Path]) -> list[Path]:
+    return list(dict.fromkeys(_artefact_file(Path(a)) for a in artefacts))
 
 
 def _artefact_file(path: Path) -> Path:
@@ -90,7 +108,9 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
 
 def _read(path: Path, name: str, given: Given, config: ReportConfig, monitor: Monitor) -> None:
     """Read one artefact to where it belongs."""
-    if path.is_dir():
+    if (path / _CHIPS).is_file():
+        given.chips.append(_read_chips(path, name))
+    elif path.is_dir():
         given.runs.append(_read_run(path, name))
     elif path.suffix.lower() == ".json":
         record = _read_record(path, name)
@@ -100,6 +120,8 @@ def _read(path: Path, name: str, given: Given, config: ReportConfig, monitor: Mo
             "reference areas": given.references,
             "estimate": given.estimates,
             "change": given.changes,
+            "polygons": given.polygons,
+            "comparison": given.comparisons,
         }
         homes[record.piece.kind].append(record)
     elif _is_class_map(path):
@@ -110,8 +132,8 @@ def _read(path: Path, name: str, given: Given, config: ReportConfig, monitor: Mo
 
 def _unknown(path: Path, why: str) -> InputError:
     return InputError(
-        f"{path}: {why}; a report takes class maps, scenes, evaluations (.json), areas, estimates and change (.json or "
-        ".csv) and runs"
+        f"{path}: {why}; a report takes class maps, scenes, evaluations, comparisons and polygons (.json), areas, "
+        "estimates and change (.json or .csv), runs and chips"
     )
 
 
@@ -120,6 +142,13 @@ def _read_run(path: Path, name: str) -> Run:
         raise _unknown(path, "is a folder, but no run and no segmenter")
     stored = find_segmenter(path)
     return Run(Piece(name, "segmenter", stored.sha256, stored.content), path, _read_history(stored.folder))
+
+
+def _read_chips(path: Path, name: str) -> Record:
+    content = read_artefact(path / _CHIPS, "chips")
+    with intact(path / _CHIPS):
+        facts = {key: value for key, value in content.items() if key != "inputs"}  # of thousands of scenes
+        return Record(Piece(name, "chips", content["fingerprint"], {**facts, "images": len(content["inputs"])}), path)
 
 
 def _read_history(folder: Path) -> tuple[dict[str, float], ...]:
@@ -139,7 +168,7 @@ def _read_record(path: Path, name: str) -> Record:
     if content.get("kind") == "reference":
         kind = "reference areas"
     figure = None
-    if kind == "evaluation" and path.with_suffix(".png").is_file():
+    if kind in _WITH_FIGURE and path.with_suffix(".png").is_file():
         beside = path.with_suffix(".png").read_bytes()
         figure = beside if beside.startswith(_PNG) else None
     return Record(Piece(name, kind, sha256_file(path), content), path, figure)

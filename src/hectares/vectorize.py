@@ -24,7 +24,7 @@ from hectares.core.polygons.measures import GroundScale
 from hectares.core.polygons.outlines import tally
 from hectares.core.polygons.stitching import Objects
 from hectares.errors import ArtefactError, ConfigError, GsdError, LegendError
-from hectares.io.artefact import save_json, sha256_file, stamp
+from hectares.io.artefact import check_record, save_json, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.polygons.coverage import polygon_transform, to_polygons
 from hectares.io.polygons.map_outlines import (
@@ -59,8 +59,6 @@ _ROUNDING = 1e-7
 """Percent."""
 _AT_ONCE = 20_000
 """Polygons that are made at once: noise can end a million objects in one strip."""
-_SMALLEST_DETAIL_PX = 0.7
-"""The smallest triangle of pixel edges has half a pixel; details below its side change nothing."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,7 @@ def vectorize_map(
         targets = [*parts_of(target, placed=opened.grid.is_georeferenced), target.with_suffix(".json")]
         for path in targets:
             check_target(path, overwrite=overwrite, inputs=sources)
+        check_record(targets[-1], KIND)
         keep_labels(target)
         plan = _plan(opened, config)
         try:
@@ -302,9 +301,8 @@ class _Job:
     def _weaker(self, plan: OutlinePlan, changed: NDArray[np.bool_]) -> OutlinePlan:
         """Simplify classes less; other classes follow only where they share borders with them."""
         assert plan.simplify_m is not None  # nothing changes otherwise
-        least = _SMALLEST_DETAIL_PX * min(plan.scale(plan.windows()[0]).pixel_m)
         less = np.where(changed, plan.simplify_m / 2, plan.simplify_m)
-        less[less < least] = 0
+        less[less < plan.smallest_detail_m()] = 0
         return replace(plan, simplify_m=less)
 
     def _simplified(self, plan: OutlinePlan) -> dict[str, float] | None:
@@ -339,14 +337,14 @@ class _Job:
                 f"--regularize moved walls by up to {self.walls.get('moved_m', 0.0):.2f} m",
                 "borders with other classes are no longer shared with them",
             )
+        asked_m, least_m = self.config.simplify_m, plan.smallest_detail_m()
+        if 0 < asked_m < least_m:
+            what = f"--simplify-m {asked_m:g} changes nothing: the smallest detail of pixel edges is {least_m:.3g} m"
+            note(what, "give a larger length, or leave the option out", "warning")
         for name, meters in (self._simplified(plan) or {}).items():
-            if meters < self.config.simplify_m:
+            if meters < asked_m:
                 why = f"more would change its area by over {self.config.area_budget:g} % (--area-budget)"
-                less = (
-                    f"simplified by {meters:g} m instead of {self.config.simplify_m:g} m"
-                    if meters
-                    else "not simplified"
-                )
+                less = f"simplified by {meters:g} m instead of {asked_m:g} m" if meters else "not simplified"
                 note(f"{name} is {less}", why, "warning")
         if not self.opened.grid.is_georeferenced:
             note("the map has no CRS", "the polygons count pixels: x is the column, y the row, negative downwards")

@@ -14,6 +14,8 @@ class ReportConfig:
 
     title: str | None = None
     """Heading of the page; by default the name of the map."""
+    place: str | None = None
+    """Name of the place, to stand before its coordinates: "Sundarbans, Bangladesh"."""
     picture_px: int = 1400
     """Longest side of the pictures of scene and map."""
     rgb: str | None = None

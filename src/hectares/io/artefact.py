@@ -113,6 +113,20 @@ def save_json(path: Path, content: object) -> None:
     path.write_text(dump_json(content, indent=1) + "\n", encoding="utf-8")
 
 
+def check_record(target: Path, kind: str) -> None:
+    """Refuse to replace a record of another kind: tables and polygons of one name share the JSON beside them."""
+    try:
+        content = read_json(target) if target.is_file() else None
+    except InputError:
+        return  # no record of ours
+    found = content.get("hectares") if isinstance(content, dict) else None
+    if isinstance(found, str) and found != kind:
+        raise ArtefactError(
+            f"{target}: is a record of the kind {found!r}, and one of the kind {kind!r} would replace it; choose "
+            "another name for the result, or move the old files away"
+        )
+
+
 def is_as_saved(path: Path) -> bool | None:
     """Tell if a JSON artefact is what `save_json` wrote, to the byte; None if it holds no fingerprint of its own."""
     content = read_json(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -114,11 +115,15 @@ def mapping_story(name: str, provenance: Content) -> tuple[str, ...]:
 def _seams_sentence(seams: Content) -> str:
     """Say whether labels change more often where two windows meet.
 
-    >>> _seams_sentence({"ratio": 1.5, "low": 1.2, "high": 1.9})
-    'Classes change 1.50 times as often where two windows meet as inside of them (95 % interval 1.20 to 1.90).'
+    >>> _seams_sentence({"ratio": 1.5, "low": 1.2, "high": 1.9}).partition("(")[2]
+    '95 % interval 1.20 to 1.90): the borders of windows show in the map.'
     """
-    ends = "" if seams.get("low") is None else f" (95 % interval {seams['low']:.2f} to {seams['high']:.2f})"
-    return f"Classes change {seams['ratio']:.2f} times as often where two windows meet as inside of them{ends}."
+    often = f"Classes change {seams['ratio']:.2f} times as often where two windows meet as inside of them"
+    if seams.get("low") is None:
+        return f"{often}."
+    low, high = seams["low"], seams["high"]
+    shown = "the borders of windows show in the map" if low > 1 else "the borders of windows do not show in the map"
+    return f"{often} (95 % interval {low:.2f} to {high:.2f}): {shown}."
 
 
 def _brief(value: float | None) -> str:
@@ -134,7 +139,7 @@ class Piece:
 
     name: str
     kind: str
-    """class map, scene, segmenter, areas or evaluation."""
+    """class map, scene, segmenter, chips, areas, estimate, change, polygons, evaluation or comparison."""
     sha256: str
     content: Content
 
@@ -152,12 +157,15 @@ class Check:
     sentence: str
 
 
-_KIND_OF_INPUT = {"map": "class map", "scene": "scene", "segmenter": "segmenter"}
+_KIND_OF_INPUT = {"map": "class map", "scene": "scene", "segmenter": "segmenter", "chips": "chips"}
 _VERBS = {
     "class map": ("was made from", "was not made from"),
     "areas": ("were counted from", "were not counted from"),
     "estimate": ("was made for", "was not made for"),
+    "polygons": ("were made from", "were not made from"),
+    "change": ("was counted from", "was not counted from"),
     "evaluation": ("scores", "does not score"),
+    "segmenter": ("learned from", "did not learn from"),
 }
 
 
@@ -169,6 +177,8 @@ def belong_together(pieces: Sequence[Piece]) -> list[Check]:
 def _checks(piece: Piece, pieces: Sequence[Piece]) -> Iterator[Check]:
     if piece.kind not in _VERBS:  # reference areas are counted from a map that is rarely on the page
         return
+    if piece.kind == "change":
+        yield from _checks_of_change(piece, [p for p in pieces if p.kind == "class map"])
     for role, sha256 in sorted(piece.inputs.items()):
         given = [p for p in pieces if p.kind == _KIND_OF_INPUT.get(role)]
         if not given and role == "segmenter" and piece.kind == "evaluation":
@@ -179,6 +189,15 @@ def _checks(piece: Piece, pieces: Sequence[Piece]) -> Iterator[Check]:
             match = next((p for p in given if p.sha256 == sha256), None)
             listed = match.name if match else " or ".join(p.name for p in given)
             yield _check(piece, f"the {given[0].kind} {listed}", holds=match is not None)
+
+
+def _checks_of_change(piece: Piece, maps: Sequence[Piece]) -> Iterator[Check]:
+    """Compare with the maps of the page: one of the two dates may be missing, but not both."""
+    ours = [p for p in maps if p.sha256 in piece.inputs.values()]
+    for found in ours:
+        yield _check(piece, f"the class map {found.name}", holds=True)
+    if maps and not ours:
+        yield _check(piece, f"the class map {' or '.join(p.name for p in maps)}", holds=False)
 
 
 def _check(piece: Piece, other: str, *, holds: bool) -> Check:
@@ -203,7 +222,20 @@ def _flat(settings: Mapping[str, Any]) -> str:
     >>> _flat({"seed": 0, "legend": None, "without": []})
     'legend none · seed 0 · without none'
     """
-    return " · ".join(f"{k} {'none' if v is None or v == [] else v}" for k, v in sorted(settings.items()))
+    return " · ".join(f"{k.rstrip('_')} {_setting(v)}" for k, v in sorted(settings.items()))
+
+
+def _setting(value: object) -> str:
+    """Write a setting; of a path only its name, since the page leaves the machine.
+
+    >>> _setting(["a=1", "b=2"]), _setting("/home/ann/legend.json"), _setting("3/8"), _setting([])
+    ('a=1, b=2', 'legend.json', '3/8', 'none')
+    """
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_setting(v) for v in value) or "none"
+    if isinstance(value, str) and (PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()):
+        return PureWindowsPath(value).name
+    return "none" if value is None else str(value)
 
 
 def map_notes(provenance: Content, shape: tuple[int, int], step: int, *, has_nodata: bool) -> Iterator[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from hectares.view.columns import OTHERS, collapse, largest_classes
 from hectares.view.numbers import count, decimals_for, number, percent
 
 Content = Mapping[str, Any]
@@ -45,8 +48,7 @@ def change_section(content: Content) -> ChangeSection:
     changed = sorted((r for r in rows if not _is_stable(r) and r["share"] is not None), key=lambda r: -r["area_ha"])
     before, after = content["maps"]
     stable = content["stable_ha"] / content["observed_ha"] if content["observed_ha"] else None
-    starts, ends = (list(dict.fromkeys(sorted((r[key] for r in rows), key=_last))) for key in ("from_name", "to_name"))
-    areas = {(r["from_name"], r["to_name"]): r for r in rows}
+    heads, matrix = _matrix(rows, decimals)
     return ChangeSection(
         title=f"{before} to {after}",
         summary=(
@@ -58,8 +60,8 @@ def change_section(content: Content) -> ChangeSection:
             for r in changed[:_MOST_LINES]
         ),
         left_out=max(0, len(changed) - _MOST_LINES),
-        heads=tuple(ends),
-        matrix=tuple((a, tuple(_cell(areas.get((a, b)), decimals) for b in ends)) for a in starts),
+        heads=heads,
+        matrix=matrix,
     )
 
 
@@ -77,9 +79,35 @@ def _is_stable(row: Content) -> bool:
     return row["share"] is not None and row["from_name"] == row["to_name"]
 
 
-def _last(name: str) -> bool:
-    return name == _NODATA
+def _matrix(
+    rows: Sequence[Content], decimals: int
+) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[tuple[str, bool], ...]], ...]]:
+    """Give the columns and the lines of the matrix, in the order of the legends; of many classes, the largest."""
+    starts, ends = (_names(rows, side) for side in ("from", "to"))
+    table, sizes = np.zeros((len(starts), len(ends))), dict.fromkeys([*starts, *ends], 0.0)
+    for row in rows:
+        table[starts.index(row["from_name"]), ends.index(row["to_name"])] = row["area_ha"]
+        for side in ("from", "to"):
+            sizes[row[f"{side}_name"]] += row["area_ha"]
+    sizes.pop(_NODATA, None)
+    table, starts, ends = collapse(table, (starts, ends), [*largest_classes(sizes), _NODATA])
+    lines = (
+        (
+            a,
+            tuple(
+                _cell(ha, decimals, stays=a == b and a not in {_NODATA, OTHERS})
+                for b, ha in zip(ends, line, strict=True)
+            ),
+        )
+        for a, line in zip(starts, table.tolist(), strict=True)
+    )
+    return tuple(ends), tuple(lines)
 
 
-def _cell(row: Content | None, decimals: int) -> tuple[str, bool]:
-    return ("", False) if row is None else (number(row["area_ha"], decimals), _is_stable(row))
+def _names(rows: Sequence[Content], side: str) -> list[str]:
+    order = sorted(rows, key=lambda r: (r[f"{side}_name"] == _NODATA, r.get(f"{side}_id") or 0))
+    return list(dict.fromkeys(r[f"{side}_name"] for r in order))
+
+
+def _cell(area_ha: float, decimals: int, *, stays: bool) -> tuple[str, bool]:
+    return (number(area_ha, decimals), stays) if area_ha else ("", False)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hectares.core.legend import Legend, hex_color
+from hectares.view.columns import collapse, largest_classes
 from hectares.view.estimate_chart import EstimateBar, estimates_sheet
 from hectares.view.numbers import NONE, count, decimals_for, number, percent
 
@@ -66,6 +69,8 @@ class ZoneEstimates:
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     left_out: int
+    more_classes: int
+    """Classes beyond those that have a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ def estimate_section(content: Content, *, max_zones: int) -> EstimateSection:
     legend, total = Legend.from_json(content["legend"]), content["total"]
     lines = list(estimate_lines(total, legend))
     n = len(legend)
+    heads, matrix = _error_matrix(total, legend.names)
     return EstimateSection(
         title=str(content["map"]),
         quote=tuple(quote_sentences(content)),
@@ -102,12 +108,23 @@ def estimate_section(content: Content, *, max_zones: int) -> EstimateSection:
         level=_percent(content["interval"]["level"]),
         bars=_bars(total, legend),
         zones=_zone_estimates(content, max_zones) if content["zones"] else None,
-        heads=legend.names,
-        matrix=tuple(
-            (name, tuple((percent(s), number(k)) for s, k in zip(shares, counts, strict=True)))
-            for name, shares, counts in zip(legend.names, total["matrix"], total["counts"], strict=True)
-        ),
+        heads=heads,
+        matrix=matrix,
     )
+
+
+def _error_matrix(
+    total: Content, names: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[tuple[str, str], ...]], ...]]:
+    """Give the columns and the lines of the error matrix; of many classes, the largest have their own."""
+    kept = largest_classes({r["class_name"]: r["estimate_ha"] or 0.0 for r in plain_rows(total)})
+    both = (names, names)
+    shares, rows, columns = collapse(np.array(total["matrix"], np.float64), both, kept)
+    points, _, _ = collapse(np.array(total["counts"], np.float64), both, kept)
+    cells = (
+        tuple((percent(s), number(k)) for s, k in zip(*pair, strict=True)) for pair in zip(shares, points, strict=True)
+    )
+    return tuple(columns), tuple(zip(rows, cells, strict=True))
 
 
 def draw_estimates(content: Content, path: Path) -> None:
@@ -125,12 +142,14 @@ def _bars(place: Content, legend: Legend) -> tuple[EstimateBar, ...]:
 
 def _zone_estimates(content: Content, max_zones: int) -> ZoneEstimates:
     zones = content["zones"]
-    kept = [(zone["name"], plain_rows(zone)) for zone in zones[:max_zones]]
+    total = {r["class_name"]: r["estimate_ha"] or 0.0 for r in plain_rows(content["total"])}
+    names = largest_classes(total)
+    kept = [(z["name"], [r for r in plain_rows(z) if r["class_name"] in names]) for z in zones[:max_zones]]
     decimals = max(1, decimals_for(r["estimate_ha"] for _, rows in kept for r in rows))
     cells = [
         (name, tuple((number(r["estimate_ha"], decimals), _ends(r, decimals)) for r in rows)) for name, rows in kept
     ]
-    return ZoneEstimates(tuple(r["class_name"] for r in kept[0][1]), tuple(cells), len(zones) - len(kept))
+    return ZoneEstimates(tuple(names), tuple(cells), len(zones) - len(kept), len(total) - len(names))
 
 
 def _ends(row: Content, decimals: int) -> str:

@@ -43,12 +43,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class Record:
-    """An evaluation, a table of areas, an estimate or a table of change."""
+    """What is stored as JSON: an evaluation, areas, an estimate, change, polygons, a comparison, or chips."""
 
     piece: Piece
     path: Path
     figure: bytes | None = None
-    """The PNG that was written with an evaluation, if it lies beside it."""
+    """The PNG that was written with an evaluation or a comparison, if it lies beside it."""
 
     @property
     def content(self) -> Mapping[str, Any]:
@@ -77,11 +77,15 @@ class Given:
     runs: list[Run] = field(default_factory=list)
     estimates: list[Record] = field(default_factory=list)
     changes: list[Record] = field(default_factory=list)
+    polygons: list[Record] = field(default_factory=list)
+    comparisons: list[Record] = field(default_factory=list)
+    chips: list[Record] = field(default_factory=list)
 
     def pieces(self) -> list[Piece]:
         """Give what is common to all of them."""
         areas = (self.areas, self.references, self.estimates, self.changes)
-        groups = (self.maps, self.scenes, *areas, self.evaluations, self.runs)
+        scored = (self.evaluations, self.comparisons, self.runs, self.chips)
+        groups = (self.maps, self.scenes, *areas, self.polygons, *scored)
         return [item.piece for group in groups for item in group]
 
 

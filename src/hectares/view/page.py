@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 import jinja2
 
 from hectares.view.account import Check
+from hectares.view.cards import DataSection
 from hectares.view.changes import ChangeSection
+from hectares.view.compared_runs import ComparisonSection
 from hectares.view.estimates import EstimateSection
+from hectares.view.polygons import PolygonSection
 from hectares.view.sheet import Sheet
 from hectares.view.tables import AreaSection, Fact, ScoreSection
 
@@ -95,6 +98,7 @@ class RunSection:
 
     title: str
     story: tuple[str, ...]
+    card: tuple[Fact, ...]
     curve: Image | None
 
 
@@ -104,6 +108,23 @@ class ScoreFigures:
 
     section: ScoreSection
     figure: Image
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonFigures:
+    """Several runs compared, with the figure that was written with the comparison."""
+
+    section: ComparisonSection
+    figure: Image | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFigures:
+    """What became what, with the two maps if both were given."""
+
+    section: ChangeSection
+    before: Image | None = None
+    after: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +166,35 @@ class Page:
     scenes: tuple[SceneSection, ...] = ()
     areas: tuple[AreaFigures, ...] = ()
     estimates: tuple[EstimateFigures, ...] = ()
-    changes: tuple[ChangeSection, ...] = ()
+    changes: tuple[ChangeFigures, ...] = ()
+    polygons: tuple[PolygonSection, ...] = ()
     scores: tuple[ScoreFigures, ...] = ()
+    comparisons: tuple[ComparisonFigures, ...] = ()
     runs: tuple[RunSection, ...] = ()
+    data: tuple[DataSection, ...] = ()
     story: tuple[str, ...] = ()
     """How the maps were made."""
     limits: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     sources: tuple[Source, ...] = field(default=())
+
+    @property
+    def contents(self) -> tuple[tuple[str, str], ...]:
+        """The parts that are there: anchor of the first of each, and what it is called."""
+        parts = (
+            ("map-1", "Map", self.maps),
+            ("scene-1", "Scene", self.scenes),
+            ("area-1", "Mapped area", self.areas),
+            ("estimate-1", "Estimated area", self.estimates),
+            ("change-1", "Change", self.changes),
+            ("polygons-1", "Polygons", self.polygons),
+            ("scores-1", "How good it is", self.scores),
+            ("comparison-1", "Comparison", self.comparisons),
+            ("made", "How it was made", self.runs or self.story),
+            ("data-1", "Training data", self.data),
+        )
+        always = (("limits", "Limits of use"), ("sources", "Provenance"))
+        return (*((anchor, name) for anchor, name, there in parts if there), *always)
 
 
 def render_page(page: Page) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ from hectares.core.grid import Grid, same_grid
 from hectares.core.legend import IGNORE, Legend, hex_color
 from hectares.errors import InputError
 from hectares.view import account, render
-from hectares.view.changes import ChangeSection, change_limits, change_section
+from hectares.view.cards import DataSection, data_card, model_card, model_limits
+from hectares.view.changes import change_limits, change_section
+from hectares.view.compared_runs import comparison_section
 from hectares.view.estimate_chart import estimates_sheet
 from hectares.view.estimates import estimate_limits, estimate_section
 from hectares.view.exhibits import Given, Map, Record, Scene, intact
@@ -21,6 +23,8 @@ from hectares.view.figures import areas_sheet, history_sheet
 from hectares.view.numbers import count, percent
 from hectares.view.page import (
     AreaFigures,
+    ChangeFigures,
+    ComparisonFigures,
     Entry,
     EstimateFigures,
     Image,
@@ -32,13 +36,24 @@ from hectares.view.page import (
     Source,
 )
 from hectares.view.place import place_facts, place_line
+from hectares.view.polygons import PolygonSection, polygon_limits, polygon_section
 from hectares.view.score_charts import charts_of
 from hectares.view.scorecard import evaluation_sheet
 from hectares.view.tables import AreaSection, Fact, area_section, score_section
 
 
-def compose(given: Given, *, title: str | None, version: str, max_zones: int) -> Page:
-    """Give the page about what was given; without a title, the name of the first artefact stands in."""
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """What stands at the top of a page and who wrote it."""
+
+    title: str | None
+    """Without one, the name of the first artefact stands in."""
+    place: str | None
+    version: str
+
+
+def compose(given: Given, heads: Heads, *, max_zones: int) -> Page:
+    """Give the page about what was given."""
     if len(given.references) > 1:
         names = ", ".join(r.piece.name for r in given.references)
         raise InputError(f"{names}: are {len(given.references)} tables of reference areas; give one")
@@ -47,22 +62,34 @@ def compose(given: Given, *, title: str | None, version: str, max_zones: int) ->
     maps, alone = _map_sections(given, areas)
     pieces = given.pieces()
     return Page(
-        title=title or Path(pieces[0].name).stem,
-        subtitle=place_line(given.maps[0].grid) if len(given.maps) == 1 else "",
-        version=version,
+        title=heads.title or Path(pieces[0].name).stem,
+        subtitle=", ".join(_places(given, heads.place)),
+        version=heads.version,
         key_figures=tuple(_key_figures(given, areas, scores)),
         maps=tuple(maps),
-        scenes=tuple(SceneSection(s.piece.name, _scene_facts(s), _scene_image(s)) for s in alone),
+        scenes=tuple(SceneSection(s.piece.name, _scene_facts(s), scene_image(s)) for s in alone),
         areas=areas,
         estimates=tuple(_estimate_sections(given, max_zones)),
         changes=tuple(_change_sections(given)),
+        polygons=tuple(_polygon_sections(given)),
         scores=scores,
+        comparisons=tuple(_comparison_sections(given)),
         runs=tuple(_run_sections(given)),
+        data=tuple(_data_sections(given)),
         story=tuple(sentence for m in given.maps for sentence in account.mapping_story(m.piece.name, m.piece.content)),
         limits=tuple(_limits(given)),
         checks=tuple(account.belong_together([p for p in pieces if p not in [s.piece for s in alone]])),
         sources=tuple(Source(p.name, p.kind, p.sha256, account.stamp_facts(p.content)) for p in pieces),
     )
+
+
+def _places(given: Given, name: str | None) -> Iterator[str]:
+    """Name and coordinates of the place, if all maps, or without maps all scenes, lie on one grid."""
+    if name:
+        yield name
+    grids = [item.grid for item in given.maps or given.scenes]
+    if grids and all(_on_one_grid(grids[0], grid) for grid in grids[1:]):
+        yield place_line(grids[0])
 
 
 def _key_figures(given: Given, areas: Sequence[AreaFigures], scores: Sequence[ScoreFigures]) -> Iterator[Fact]:
@@ -92,15 +119,15 @@ def _map_sections(given: Given, areas: Sequence[AreaFigures]) -> tuple[list[MapS
     """Sections of the maps, and the scenes that no map lies on."""
     left, sections = list(given.scenes), []
     for item in given.maps:
-        scene = _scene_of(item, left)
+        scene = scene_of(item, left)
         if scene is not None:
             left.remove(scene)
         sections.append(_map_section(item, scene, _section_of(item, given, areas)))
     return sections, left
 
 
-def _scene_of(item: Map, scenes: Sequence[Scene]) -> Scene | None:
-    """The scene on the grid of a map; among several the one it was predicted from."""
+def scene_of(item: Map, scenes: Sequence[Scene]) -> Scene | None:
+    """Give the scene on the grid of a map; among several the one it was predicted from."""
     same = [s for s in scenes if _on_one_grid(s.grid, item.grid)]
     source = item.piece.inputs.get("scene")
     return next((s for s in same if s.piece.sha256 == source), same[0] if same else None)
@@ -122,9 +149,7 @@ def _map_section(item: Map, scene: Scene | None, areas: AreaSection | None) -> M
     if set(item.legend.names) <= set(lines):
         entries = [replace(e, area=lines[e.name].hectares, share=lines[e.name].share) for e in entries]
         shown = ", ".join(f"{e.name} {e.share}" for e in entries)
-    height, width = item.indices.shape
-    alt = f"Class map {item.piece.name}: {shown}."
-    picture = Image("image/png", render.encode_classes(item.indices, item.legend), alt, width, height)
+    picture = map_image(item, shown)
     facts, has_nodata = place_facts(item.grid), bool((item.indices == IGNORE).any())
     notes = account.map_notes(item.piece.content, item.grid.shape, item.step, has_nodata=has_nodata)
     return MapSection(
@@ -133,15 +158,23 @@ def _map_section(item: Map, scene: Scene | None, areas: AreaSection | None) -> M
         picture=picture,
         legend=tuple(entries),
         notes=tuple(notes),
-        scene=None if scene is None else _scene_image(scene),
+        scene=None if scene is None else scene_image(scene),
     )
+
+
+def map_image(item: Map, shown: str = "") -> Image:
+    """Give the picture of a map; `shown` says what is in it, by default the names of its classes."""
+    height, width = item.indices.shape
+    alt = f"Class map {item.piece.name}: {shown or ', '.join(item.legend.names)}."
+    return Image("image/png", render.encode_classes(item.indices, item.legend), alt, width, height)
 
 
 def _scene_facts(scene: Scene) -> tuple[Fact, ...]:
     return (*place_facts(scene.grid), Fact("bands", ", ".join(scene.bands)))
 
 
-def _scene_image(scene: Scene) -> Image:
+def scene_image(scene: Scene) -> Image:
+    """Give the picture of a scene."""
     media, content = render.encode_photo(scene.picture)
     height, width = scene.picture.shape[:2]
     return Image(media, content, f"Picture of the scene {scene.piece.name}.", width, height)
@@ -171,10 +204,33 @@ def _estimate_sections(given: Given, max_zones: int) -> Iterator[EstimateFigures
             yield EstimateFigures(section, Image.of_sheet(sheet, f"Chart of mapped and estimated areas. {told}."))
 
 
-def _change_sections(given: Given) -> Iterator[ChangeSection]:
+def _change_sections(given: Given) -> Iterator[ChangeFigures]:
     for record in given.changes:
+        maps = {item.piece.sha256: item for item in given.maps}
+        pair = [maps.get(record.piece.inputs.get(role, "")) for role in ("before", "after")]
         with intact(record.path):
-            yield change_section(record.content)
+            section = change_section(record.content)
+            yield ChangeFigures(section, *(map_image(m) for m in pair if m is not None and None not in pair))
+
+
+def _polygon_sections(given: Given) -> Iterator[PolygonSection]:
+    for record in given.polygons:
+        with intact(record.path):
+            yield polygon_section(record.content)
+
+
+def _comparison_sections(given: Given) -> Iterator[ComparisonFigures]:
+    for record in given.comparisons:
+        with intact(record.path):
+            section = comparison_section(record.content, record.piece.name)
+            alt = f"Mean IoU of the runs, IoU of the classes, and examples. {section.verdict}"
+            yield ComparisonFigures(section, None if record.figure is None else Image.of_png(record.figure, alt))
+
+
+def _data_sections(given: Given) -> Iterator[DataSection]:
+    for record in given.chips:
+        with intact(record.path):
+            yield data_card(record.content, record.piece.name)
 
 
 def _score_sections(given: Given) -> Iterator[ScoreFigures]:
@@ -204,7 +260,8 @@ def _run_sections(given: Given) -> Iterator[RunSection]:
                 best = run.piece.content["best"]["epoch"]
                 alt = f"Loss and mean IoU of {count(len(run.history), 'epoch')}; the best is epoch {best:.0f}."
                 curve = Image.of_sheet(history_sheet(run.history, best_epoch=best), alt)
-            yield RunSection(run.piece.name, account.training_story(run.piece.content), curve)
+            story, card = account.training_story(run.piece.content), model_card(run.piece.content)
+            yield RunSection(run.piece.name, story, card, curve)
 
 
 def _limits(given: Given) -> Iterator[str]:
@@ -214,9 +271,17 @@ def _limits(given: Given) -> Iterator[str]:
     for record in given.evaluations:
         with intact(record.path):
             yield from account.score_limits(record.content, record.piece.name)
-    for told, records in ((estimate_limits, given.estimates), (change_limits, given.changes)):
+    told_of = (
+        (estimate_limits, given.estimates),
+        (change_limits, given.changes),
+        (polygon_limits, given.polygons),
+    )
+    for told, records in told_of:
         for record in records:
             with intact(record.path):
                 yield from told(record.content)
-    if not (given.evaluations or given.estimates):
+    for run in given.runs:
+        with intact(run.folder):
+            yield from model_limits(run.piece.content, run.piece.name)
+    if not (given.evaluations or given.estimates or given.comparisons):
         yield account.NO_SCORES

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hectares.core.legend import Color, Legend, default_color, hex_color
+from hectares.view.columns import OTHERS, by_number, largest_classes
 from hectares.view.figures import Bar
 from hectares.view.numbers import NONE, count, decimals_for, difference, number, percent, score
 from hectares.view.score_lines import (
@@ -23,7 +24,7 @@ from hectares.view.score_lines import (
 Content = Mapping[str, Any]
 """The content of a JSON artefact."""
 
-_KM2_FROM_HA = 20_000
+_KM2_FROM_HA = 100
 _M2_PER_HA = 10_000.0
 _OF_ONE_CLASS_A_PIXEL = {"kappa": "kappa", "weighted_iou": "IoU weighted by frequency"}
 """Scores that there are not where classes may overlap."""
@@ -153,23 +154,27 @@ def _sum(records: Sequence[Content], name: str) -> dict[str, Any]:
 
 
 def _zone_table(areas: Content, reference: Content | None, max_zones: int, max_decimals: int) -> ZoneTable:
-    """Zones in their order; the classes, all of them, and nodata if there is any."""
+    """Zones by name; the classes, all of them, and nodata if there is any."""
     zones: Mapping[str, Sequence[Content]] = areas["zones"]
-    names = list(_by_name(areas["total"]))
+    names = largest_classes(_by_name(areas["total"]))
+    more = len(names) < len(_by_name(areas["total"]))
     wanted = decimals_for(area for records in zones.values() for area in _by_name(records).values())
     decimals = min(wanted, max_decimals)
     has_nodata = any(r["class_id"] is None and r["pixels"] for records in zones.values() for r in records)
     rows = []
-    for zone, records in list(zones.items())[:max_zones]:
+    for zone, records in sorted(zones.items(), key=lambda item: by_number(item[0]))[:max_zones]:
         mapped = _by_name(records)
         given = {} if reference is None else _by_name(reference.get("zones", {}).get(zone, ()))
         cells = [_zone_cell(mapped.get(name), given.get(name), decimals) for name in names]
+        if more:
+            rest = [sum(v for k, v in found.items() if k not in names) for found in (mapped, given)]
+            cells.append(_zone_cell(rest[0], rest[1] if given else None, decimals))
         cells.append(_zone_cell(sum(mapped.values()), sum(given.values()) if given else None, decimals))
         if has_nodata:
             unseen = next((r["area_ha"] for r in records if r["class_id"] is None), 0.0)
             cells.append(_zone_cell(unseen, None, decimals))
         rows.append((zone, tuple(cells)))
-    heads = (*names, "all classes", *(["nodata"] if has_nodata else []))
+    heads = (*names, *([OTHERS] if more else []), "all classes", *(["nodata"] if has_nodata else []))
     return ZoneTable(heads, tuple(rows), max(0, len(zones) - max_zones))
 
 
@@ -225,6 +230,8 @@ class ScoreSection:
     areas: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Share of each class by the reference, by the best score with its bias, and by area with its bias."""
     about_areas: str = AREA_SENTENCE
+    confusion: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """For each class of the reference, what it was mapped as: share, and pixels; none where classes may overlap."""
 
 
 def score_section(evaluation: Content, name: str) -> ScoreSection:
@@ -267,7 +274,17 @@ def score_section(evaluation: Content, name: str) -> ScoreSection:
         about_intervals=intervals_sentence(evaluation.get("intervals", {})),
         calibration=tuple(_calibration_facts(evaluation)),
         areas=tuple(_area_rows(evaluation)),
+        confusion=tuple(_confusion_rows(evaluation, legend.names)),
     )
+
+
+def _confusion_rows(evaluation: Content, names: Sequence[str]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
+    counts = evaluation["confusion"]
+    if not counts or isinstance(counts[0][0], Sequence):
+        return
+    for name, row in zip(names, counts, strict=True):
+        total = sum(row)
+        yield name, tuple((percent(n / total if total else None), number(n)) for n in row)
 
 
 def _averages(overall: Content) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,27 @@ def read_zones(
     if nameless:
         what = f"{len(nameless)} feature(s) have no value in {field!r}"
         monitor.problem(Problem(str(path), what, "they are zones named `feature N`; fill in the field"))
+    given = {str(name) for fid, name in zip(layer.ids, layer.attributes[field], strict=True) if fid not in nameless}
     for fid, name, geometry in zip(layer.ids, layer.attributes[field], layer.geometries, strict=True):
         if geometry.geom_type in {"Polygon", "MultiPolygon", "GeometryCollection"}:
-            parts.setdefault(f"feature {fid}" if fid in nameless else str(name), []).append(geometry)
+            parts.setdefault(_name_for(fid, given) if fid in nameless else str(name), []).append(geometry)
     if not parts:
         raise VectorError(f"{path}: has no polygons; zones are polygons")
     if OUTSIDE in parts:
         raise VectorError(f"{path}: has a zone named {OUTSIDE!r}, the name of what lies in no zone; rename it")
     return {name: shapely.union_all(geometries) for name, geometries in parts.items()}
+
+
+def _name_for(fid: int, given: AbstractSet[str]) -> str:
+    """Name a zone that has no name, as no other is named.
+
+    >>> _name_for(3, {"north"}), _name_for(3, {"feature 3"})
+    ('feature 3', 'feature 3 (without a name)')
+    """
+    name = f"feature {fid}"
+    while name in given:
+        name += " (without a name)"
+    return name
 
 
 def tell_overlaps(zones: Zones, file: str | Path, remedy: str, monitor: Monitor) -> None:

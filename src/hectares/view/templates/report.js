@@ -3,7 +3,7 @@ for (const slider of document.querySelectorAll(".slider")) {
   const pair = slider.previousElementSibling, input = slider.querySelector("input");
   const move = () => {
     pair.style.setProperty("--at", input.value + "%");
-    input.setAttribute("aria-valuetext", input.value + " % scene");
+    input.setAttribute("aria-valuetext", `${input.value} % ${input.dataset.left}`);
   };
   const follow = event => {
     const box = pair.getBoundingClientRect();
