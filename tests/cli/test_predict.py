@@ -64,7 +64,7 @@ def test_workers_and_shards_give_the_bytes_of_one_process(given: list[str], tmp_
         (["--shard", "3/2"], "shard 3/2 does not exist"),
         (["--unsure", "1.5"], "--unsure is 1.5; expected 0 to 1"),
         (["--mean", "geometric"], "give it together with --tta or --with"),
-        (["--precision", "bf16", "--runtime", "onnx"], "bf16 is for torch"),
+        (["--precision", "bf16", "--runtime", "onnx"], "bf16 is for openvino and torch, not for onnx"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -13,7 +13,8 @@ onnx = pytest.importorskip("onnx")
 from hectares.errors import ArtefactError
 from hectares.model.networks.zoo import AnySize, build_network
 from hectares.model.onnx_graph import to_onnx
-from hectares.runtime.onnx import Fit, open_session, run_session
+from hectares.runtime.fit import Fit
+from hectares.runtime.onnx import open_session, run_session
 
 SMALL = [
     ("unet-elu", {"width": 2, "crop": 16}),

@@ -1,4 +1,4 @@
-"""onnxruntime as a runtime, and how a runtime is chosen."""
+"""onnxruntime as a runtime."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from hectares.core.legend import Legend
-from hectares.errors import ArtefactError, ConfigError, ResourceError
+from hectares.errors import ArtefactError, ResourceError
 from hectares.io.segmenter import StoredSegmenter, amend_segmenter
 from hectares.runtime import onnx as module
-from hectares.runtime import protocol
 from hectares.runtime.finishing import finish_segmenter
-from hectares.runtime.onnx import Fit, OnnxRuntime, open_session, run_session
+from hectares.runtime.fit import Fit
+from hectares.runtime.onnx import OnnxRuntime, open_session, run_session
 from hectares.runtime.protocol import open_runtime
 from segmenters import save_random_segmenter
 
@@ -28,12 +28,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> StoredSegmenter:
     """Give a segmenter with a checked export."""
     legend = Legend.of({1: "a", 2: "b", 7: "c"})
     return finish_segmenter(save_random_segmenter(tmp_path_factory.mktemp("m") / "s", legend).folder, [IMAGE[0]])
-
-
-def _with_agreement(stored: StoredSegmenter, agreement: float) -> StoredSegmenter:
-    content = dict(stored.content)
-    content["exports"] = {"onnx": content["exports"]["onnx"] | {"agreement": agreement}}
-    return StoredSegmenter(stored.folder, stored.spec, content)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -50,43 +44,10 @@ def test_facts_name_engine_version_and_the_exported_form(finished: StoredSegment
     assert "threads" not in facts
 
 
-def test_auto_takes_a_checked_export(finished: StoredSegmenter):
-    assert open_runtime(finished, device="cpu").facts["runtime"] == "onnx"
-
-
-@pytest.mark.parametrize(("agreement", "runtime"), [(0.9990, "onnx"), (0.9989, "torch")])
-def test_auto_leaves_an_export_that_agrees_too_little(finished: StoredSegmenter, agreement: float, runtime: str):
-    assert open_runtime(_with_agreement(finished, agreement), device="cpu").facts["runtime"] == runtime
-
-
-def test_an_export_that_agrees_too_little_is_taken_if_it_is_asked_for(finished: StoredSegmenter):
-    facts = open_runtime(_with_agreement(finished, 0.9), name="onnx", device="cpu").facts
-    assert (facts["runtime"], facts["agreement"]) == ("onnx", "0.900000")
-
-
-def test_auto_without_an_export_is_torch(tmp_path: Path, legend: Legend):
-    stored = save_random_segmenter(tmp_path / "s", legend)
-    assert open_runtime(stored, device="cpu").facts["runtime"] == "torch"
-
-
 def test_onnx_without_an_export_says_how_to_make_one(tmp_path: Path, legend: Legend):
     stored = save_random_segmenter(tmp_path / "s", legend)
     with pytest.raises(ArtefactError, match=r"holds no model\.onnx; make one with `hectares export"):
         open_runtime(stored, name="onnx")
-
-
-def test_auto_is_torch_where_a_gpu_is_at_hand(finished: StoredSegmenter, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(protocol, "_has_gpu", lambda: True)
-    assert protocol._choose(finished, "auto", "auto") == "torch"
-    assert protocol._choose(finished, "auto", "cpu") == "onnx"
-    assert protocol._choose(finished, "auto", "cuda:1") == "torch"
-
-
-def test_onnx_on_a_gpu_and_unknown_names_are_refused(finished: StoredSegmenter):
-    with pytest.raises(ConfigError, match="runs on the processor, not on cuda"):
-        open_runtime(finished, name="onnx", device="cuda")
-    with pytest.raises(ConfigError, match="runtime 'tpu' is unknown"):
-        open_runtime(finished, name="tpu")
 
 
 def test_a_changed_export_is_noticed(tmp_path: Path, legend: Legend):

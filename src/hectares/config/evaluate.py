@@ -53,8 +53,8 @@ class EvaluateConfig:
     """Run over the val chips first, for the temperature, thresholds and area offsets that fit them best."""
     baseline: Path | None = None
     """An evaluation.json of the same places to compare with, such as that of a simple method."""
-    runtime: Literal["auto", "torch", "onnx"] = "auto"
-    """What runs the network; auto takes onnx on a processor, if the segmenter holds a checked export."""
+    runtime: Literal["auto", "openvino", "onnx", "torch"] = "auto"
+    """What runs the network, in fp32; auto takes torch on a GPU, else the first of these that is there and checked."""
     device: str = "auto"
     """auto, cpu or cuda."""
 

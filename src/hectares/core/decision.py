@@ -28,29 +28,22 @@ def choose_classes(planes: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np
     classes, height, width = planes.shape
     indices = np.zeros((height, width), np.uint8)
     rows = max(1, _BLOCK_PX // max(1, width))
-    best, total = (np.empty((rows, width), planes.dtype) for _ in range(2))
-    better, index = np.empty((rows, width), np.bool_), np.empty((rows, width), np.uint8)
+    best, better = np.empty((rows, width), planes.dtype), np.empty((rows, width), np.bool_)
+    index = np.empty((rows, width), np.uint8)
     is_finite = True
     with np.errstate(over="ignore", invalid="ignore"):  # of the sum, which is only looked at
         for row in range(0, height, rows):
-            block = planes[:, row : row + rows]
+            block, found = planes[:, row : row + rows], indices[row : row + rows]
             size = slice(block.shape[1])
-            top, added, above, number, found = (
-                best[size],
-                total[size],
-                better[size],
-                index[size],
-                indices[row : row + rows],
-            )
-            np.copyto(top, block[0])
-            np.copyto(added, block[0])
+            highest, above, number = block[0], better[size], index[size]
             for k in range(1, classes):
-                np.greater(block[k], top, out=above)
-                np.maximum(top, block[k], out=top)
+                np.greater(block[k], highest, out=above)
                 np.multiply(above.view(np.uint8), np.uint8(k), out=number)  # k only grows: the last that is above wins
                 np.maximum(found, number, out=found)
-                np.add(added, block[k], out=added)
-            is_finite = is_finite and bool(np.isfinite(added).all())  # one infinity or NaN makes the sum one
+                if k < classes - 1:
+                    highest = np.maximum(highest, block[k], out=best[size])
+            # one infinity or NaN makes the sum one; einsum adds all planes at once and starts no thread
+            is_finite = is_finite and bool(np.isfinite(np.einsum("krc->", block)))
     if not is_finite and not np.isfinite(planes[:, valid]).all():
         return None
     if not valid.all():

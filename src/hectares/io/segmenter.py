@@ -2,7 +2,8 @@
 
     segmenter.json          spec, provenance, hashes, how well the exported form agrees, calibration
     weights.safetensors     parameters and running statistics
-    model.onnx              the same network for onnxruntime, if it was exported
+    model.onnx              the same network for onnxruntime and OpenVINO, if it was exported
+    model.int8.onnx         the same in numbers of 8 bits, if `hectares quantize` made it
 
 A RUN holds such a folder as `segmenter`; `builtin:NAME` is one that ships with the package.
 """
@@ -29,8 +30,13 @@ KIND = "segmenter"
 SPEC_FILE = "segmenter.json"
 WEIGHTS_FILE = "weights.safetensors"
 ONNX_FILE = "model.onnx"
+INT8_FILE = "model.int8.onnx"
 LEAST_AGREEMENT = 0.999
 """Share of pixels on which an exported form must answer as the network does, before it is taken unasked."""
+MOST_IOU_LOST = 0.003
+"""Mean IoU that a form in int8 may lose on any split before it is no longer taken unasked."""
+
+Scores = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,65 @@ class OnnxExport:
         return self.agreement >= LEAST_AGREEMENT
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How well a runtime agrees, in some precision, with the network in fp32."""
+
+    agreement: float
+    """Share of the pixels whose decision is the same."""
+    max_difference: float
+    chips: int
+    measured_on: str
+
+    @property
+    def is_enough(self) -> bool:
+        """True if it may stand for the network."""
+        return self.agreement >= LEAST_AGREEMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Export:
+    """An ONNX file in int8, and what it does to decisions and scores."""
+
+    sha256: str
+    bytes: int
+    calibrated_on: Mapping[str, Any]
+    """Fingerprint of the chips, split, and how many of them."""
+    measured: Mapping[str, Mapping[str, Scores]]
+    """For each runtime and split: chips, agreement, miou and fp32_miou."""
+    agreement: float
+    """The lowest of all that were measured."""
+    miou_change: float
+    """Of the runtime and split that loses most."""
+
+    @classmethod
+    def of(
+        cls, sha256: str, size: int, calibrated_on: Mapping[str, Any], measured: Mapping[str, Mapping[str, Scores]]
+    ) -> Int8Export:
+        """Describe a file of so many bytes.
+
+        >>> one = {"chips": 9, "agreement": 0.9995, "miou": 0.702, "fp32_miou": 0.704}
+        >>> [Int8Export.of("ab", 9, {}, {"onnx": {"val": one | {"miou": m}}}).is_enough("onnx") for m in (0.702, 0.7)]
+        [True, False]
+        """
+        splits = [split for found in measured.values() for split in found.values()]
+        lowest = min(split["agreement"] for split in splits)
+        change = min(split["miou"] - split["fp32_miou"] for split in splits)
+        return cls(sha256, size, calibrated_on, measured, lowest, change)
+
+    def of_runtime(self, name: str) -> tuple[float, float] | None:
+        """Give the lowest agreement and the worst change of mean IoU in a runtime; None if it was not measured."""
+        splits = list(self.measured.get(name, {}).values())
+        if not splits:
+            return None
+        return min(s["agreement"] for s in splits), min(s["miou"] - s["fp32_miou"] for s in splits)
+
+    def is_enough(self, name: str) -> bool:
+        """Tell if a runtime may take it unasked."""
+        found = self.of_runtime(name)
+        return found is not None and found[0] >= LEAST_AGREEMENT and found[1] >= -MOST_IOU_LOST
+
+
 @dataclass(frozen=True)
 class StoredSegmenter:
     """A segmenter on disk, checked."""
@@ -78,6 +143,22 @@ class StoredSegmenter:
         """What is known about `model.onnx`; None if there is none."""
         record = self.content.get("exports", {}).get("onnx")
         return None if record is None else OnnxExport(**record)
+
+    @property
+    def int8(self) -> Int8Export | None:
+        """What is known about `model.int8.onnx`; None if there is none."""
+        record = self.content.get("exports", {}).get("int8")
+        return None if record is None else Int8Export(**record)
+
+    def agreement(self, runtime: str, precision: str) -> float | None:
+        """Give the share of decisions that are those of the network in fp32; None if it was not measured."""
+        if precision == "int8":
+            found = None if self.int8 is None else self.int8.of_runtime(runtime)
+            return None if found is None else found[0]
+        if (runtime, precision) == ("onnx", "fp32"):
+            return None if self.onnx is None else self.onnx.agreement
+        record = self.content.get("agreements", {}).get(f"{runtime} {precision}")
+        return None if record is None else Agreement(**record).agreement
 
     @property
     def calibration(self) -> Mapping[str, Any] | None:
@@ -103,6 +184,8 @@ class StoredSegmenter:
         self.weights()
         if self.onnx is not None:
             self.onnx_file()
+        if self.int8 is not None:
+            self.form_file("int8")
 
     def onnx_file(self) -> Path:
         """Give the ONNX file. Raises ArtefactError if there is none, or not the one that was checked."""
@@ -110,6 +193,26 @@ class StoredSegmenter:
             way_out = f"make one with `hectares export {self.folder} {self.folder / ONNX_FILE}`, or use --runtime torch"
             raise ArtefactError(f"{self.folder}: holds no {ONNX_FILE}; {way_out}")
         return _intact(self.folder / ONNX_FILE, self.onnx.sha256)
+
+    def form_file(self, precision: str) -> Path:
+        """Give the ONNX file that holds the network in this precision. Raises ArtefactError if there is none."""
+        if precision != "int8":
+            return self.onnx_file()
+        if self.int8 is None:
+            raise ArtefactError(
+                f"{self.folder}: holds no {INT8_FILE}; make one with `hectares quantize RUN CHIPS`, "
+                "or leave --precision out"
+            )
+        return _intact(self.folder / INT8_FILE, self.int8.sha256)
+
+    def form_facts(self, runtime: str, precision: str) -> dict[str, str]:
+        """Give the hash of an exported form and what was measured of it, for provenance."""
+        found, agreement = self.int8 if precision == "int8" else self.onnx, self.agreement(runtime, precision)
+        facts = {} if found is None else {"model_sha256": found.sha256}
+        if agreement is not None:
+            facts["agreement"] = f"{agreement:.6f}"
+        measured = self.int8.of_runtime(runtime) if precision == "int8" and self.int8 is not None else None
+        return facts if measured is None else facts | {"miou_change": f"{measured[1]:+.6f}"}
 
 
 def _intact(path: Path, sha256: str) -> Path:
@@ -140,6 +243,8 @@ def amend_segmenter(
     *,
     spec: SegmenterSpec | None = None,
     onnx: tuple[bytes, OnnxExport] | None = None,
+    int8: tuple[bytes, Int8Export] | None = None,
+    agreements: Mapping[str, Agreement] | None = None,
     calibration: Mapping[str, Any] | None = None,
     problems: tuple[str, ...] = (),
 ) -> StoredSegmenter:
@@ -154,6 +259,13 @@ def amend_segmenter(
         model, record = onnx
         _replace(stored.folder / ONNX_FILE, model)
         content["exports"] = {**content.get("exports", {}), "onnx": asdict(record)}
+    if int8 is not None:
+        quantized, found = int8
+        _replace(stored.folder / INT8_FILE, quantized)
+        content["exports"] = {**content.get("exports", {}), "int8": asdict(found)}
+    if agreements:
+        told = {name: asdict(agreement) for name, agreement in agreements.items()}
+        content["agreements"] = {**content.get("agreements", {}), **told}
     if calibration is not None:
         content["calibration"] = dict(calibration)
     if problems:
@@ -195,7 +307,7 @@ def find_segmenter(path: str | Path) -> StoredSegmenter:
         if fingerprint({k: v for k, v in content.items() if k != "content_sha256"}) != content["content_sha256"]:
             raise ArtefactError(f"{file}: was changed after it was saved (its SHA-256 differs); restore it from a copy")
         stored = StoredSegmenter(file.parent, SegmenterSpec.from_json(content["spec"]), content)
-        _ = stored.onnx, stored.sha256  # makes a record of another version speak up here
+        _ = stored.onnx, stored.int8, stored.sha256  # makes a record of another version speak up here
     except (KeyError, TypeError) as error:
         raise ArtefactError(f"{file}: lacks {error}; restore it from a copy") from error
     return stored

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from hectares.core.spec import SegmenterSpec
-from hectares.errors import ArtefactError, ResourceError
+from hectares.errors import ArtefactError
 from hectares.io.segmenter import StoredSegmenter
+from hectares.runtime.fit import Fit, is_out_of_memory, processors, too_large
 
 _QUIET = 3  # errors only: what it warns about is its own business
 
 
 class OnnxRuntime:
-    """Runs the exported form of a segmenter, in fp32.
+    """Runs the exported form of a segmenter, in fp32, or its form in int8.
 
     The order of the work is fixed; threads divide outputs and never sums, so that their number changes no bit.
     """
 
-    def __init__(self, stored: StoredSegmenter, *, threads: int | None = None) -> None:
-        path = stored.onnx_file()
+    def __init__(self, stored: StoredSegmenter, *, precision: str = "fp32", threads: int | None = None) -> None:
+        path = stored.form_file(precision)
         assert stored.spec.stride is not None, "an export is stored together with its stride"
         self._spec, self._fit = stored.spec, Fit(stored.spec.stride, stored.spec.crop)
-        self._export = stored.onnx
+        self._facts = {"precision": precision, **stored.form_facts("onnx", precision)}
         self._session = open_session(path.read_bytes(), threads=threads)
 
     @property
@@ -42,45 +39,12 @@ class OnnxRuntime:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Name, device, versions and the hash of the exported form, for provenance."""
-        assert self._export is not None
-        return {
-            "runtime": "onnx",
-            "onnxruntime": ort.__version__,
-            "device": "cpu",
-            "precision": "fp32",
-            "model_sha256": self._export.sha256,
-            "agreement": f"{self._export.agreement:.6f}",
-        }
+        """Name, device, versions, and hash and agreement of the exported form, for provenance."""
+        return {"runtime": "onnx", "onnxruntime": ort.__version__, "device": "cpu", **self._facts}
 
     def logits(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, C, H, W), scaled by the spec, to logits (B, K, H, W)."""
         return run_session(self._session, image, self._fit)
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """What a network wants of the size of its input."""
-
-    stride: int
-    """Sides are multiples of this: zeros fill them up, below and to the right."""
-    crop: int = 0
-    """Pixels that the network cuts off each side: mirrored ones are put there first."""
-
-    def put_on(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Pad (B, C, H, W) of any size.
-
-        >>> Fit(stride=4, crop=1).put_on(np.array([[[[1, 2, 3], [4, 5, 6]]]], np.float32))[0, 0].astype(int).tolist()
-        [[5, 4, 5, 6, 5, 0, 0, 0], [2, 1, 2, 3, 2, 0, 0, 0], [5, 4, 5, 6, 5, 0, 0, 0], [2, 1, 2, 3, 2, 0, 0, 0]]
-        """
-        if self.crop:
-            mirror = min(image.shape[-2:]) > self.crop
-            sides = ((0, 0), (0, 0), (self.crop, self.crop), (self.crop, self.crop))
-            image = np.pad(image, sides, mode="reflect" if mirror else "edge")
-        below, right = (-side % self.stride for side in image.shape[-2:])
-        if below or right:
-            image = np.pad(image, ((0, 0), (0, 0), (0, below), (0, right)))
-        return np.ascontiguousarray(image)
 
 
 def open_session(model: bytes, *, threads: int | None = None) -> ort.InferenceSession:
@@ -90,7 +54,7 @@ def open_session(model: bytes, *, threads: int | None = None) -> ort.InferenceSe
     640 to 820 MiB instead of 260. Waiting threads sleep, so that they take no time from those that read and write.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or _processors()
+    options.intra_op_num_threads = threads or processors()
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
@@ -111,21 +75,8 @@ def run_session(session: ort.InferenceSession, image: NDArray[np.float32], fit: 
     try:
         [logits] = session.run(None, {session.get_inputs()[0].name: fit.put_on(image)})
     except Exception as error:
-        if _is_out_of_memory(error):
-            raise ResourceError(
-                f"memory is not enough for {image.shape[0]} tile(s) of {height} x {width} px; "
-                "use a smaller --batch or --tile-px"
-            ) from error
+        if is_out_of_memory(error):
+            raise too_large(image) from error
         raise
     result: NDArray[np.float32] = logits[..., :height, :width]
     return result
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return "allocate" in text or "bad_alloc" in text or "out of memory" in text
-
-
-def _processors() -> int:
-    available: Any = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(available(0)) if available is not None else os.cpu_count() or 1

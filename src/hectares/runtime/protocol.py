@@ -1,20 +1,18 @@
-"""What every runtime promises, and how one is chosen."""
+"""What every runtime promises, and how one is opened."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Literal, Protocol, assert_never
+from typing import Protocol, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hectares.core.spec import SegmenterSpec
-from hectares.errors import ConfigError, MissingExtraError
+from hectares.errors import MissingExtraError
 from hectares.io.segmenter import StoredSegmenter
-
-RuntimeName = Literal["torch", "onnx"]
-_GPU_FILES = ("/dev/nvidiactl", "/dev/dxg")
+from hectares.monitor import QUIET, Monitor, Problem
+from hectares.runtime.choice import choose
 
 
 class Runtime(Protocol):
@@ -43,50 +41,35 @@ def open_runtime(
     device: str = "auto",
     threads: int | None = None,
     precision: str = "fp32",
+    monitor: Monitor = QUIET,
 ) -> Runtime:
-    """Load a segmenter into a runtime; by default with all processors; `precision` is for torch.
+    """Load a segmenter into a runtime; by default with all processors. See `choose` for what `auto` takes.
 
-    `auto` takes the first that can run it, in a fixed order that is never timed: onnx if the segmenter holds an
-    export that was checked and no GPU is wanted or at hand, else torch.
+    What a lower precision was measured to do is noted, where the segmenter knows.
     """
-    chosen = _choose(stored, name, device)
-    match chosen:
+    chosen = choose(stored, name=name, device=device, precision=precision)
+    if chosen.why:
+        what, remedy = "; ".join(chosen.why), f"runs in {chosen.precision}"
+        monitor.problem(Problem(f"{chosen.runtime}, --precision auto", what, remedy, "note"))
+    match chosen.runtime:
+        case "openvino":
+            if find_spec("openvino") is None:
+                raise MissingExtraError("--runtime openvino needs openvino: pip install 'hectares[openvino]'")
+            from hectares.runtime.openvino import OpenvinoRuntime
+
+            return OpenvinoRuntime(stored, precision=chosen.precision, threads=threads)
         case "onnx":
             from hectares.runtime.onnx import OnnxRuntime
 
-            if precision == "bf16":
-                raise ConfigError("--precision bf16 is for torch; add --runtime torch, or leave it out")
-            return OnnxRuntime(stored, threads=threads)
+            return OnnxRuntime(stored, precision=chosen.precision, threads=threads)
         case "torch":
             try:
                 from hectares.runtime.torch import TorchRuntime
             except ImportError as error:
                 raise MissingExtraError(_needs_torch(stored)) from error
-            return TorchRuntime(stored, device=device, precision=precision, threads=threads)
+            return TorchRuntime(stored, device=device, precision=chosen.precision, threads=threads)
         case _:
-            assert_never(chosen)
-
-
-def _choose(stored: StoredSegmenter, name: str, device: str) -> RuntimeName:
-    if name == "torch":
-        return "torch"
-    if name == "onnx":
-        if device not in {"auto", "cpu"}:
-            raise ConfigError(f"--runtime onnx runs on the processor, not on {device}; use --runtime torch")
-        return "onnx"
-    if name != "auto":
-        raise ConfigError(f"runtime {name!r} is unknown; choose auto, torch or onnx")
-    checked = stored.onnx is not None and stored.onnx.is_checked
-    return "onnx" if checked and (device == "cpu" or (device == "auto" and not _has_gpu())) else "torch"
-
-
-def _has_gpu() -> bool:
-    """Tell if torch is there and finds a GPU; torch is not even imported where there is no driver."""
-    if not any(Path(file).exists() for file in _GPU_FILES) or find_spec("torch") is None:
-        return False
-    from hectares.model.device import resolve_device
-
-    return resolve_device("auto") != "cpu"
+            assert_never(chosen.runtime)
 
 
 def _needs_torch(stored: StoredSegmenter) -> str:

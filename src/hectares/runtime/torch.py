@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from hectares.core.spec import SegmenterSpec
-from hectares.errors import ConfigError, ResourceError
+from hectares.errors import ResourceError
 from hectares.io.segmenter import StoredSegmenter
 from hectares.model.device import resolve_device
 from hectares.model.fusing import fuse_norms
@@ -18,17 +18,16 @@ from hectares.model.segmenter import Segmenter
 
 
 class TorchRuntime:
-    """Runs a segmenter in torch: normalization fused into convolutions, channels last.
-
-    `precision` is fp32, bf16, or auto: bf16 on processors that multiply it natively, else fp32.
-    """
+    """Runs a segmenter in torch, in fp32 or bf16: normalization fused into convolutions, channels last."""
 
     def __init__(
         self, stored: StoredSegmenter, *, device: str = "auto", precision: str = "fp32", threads: int | None = None
     ) -> None:
         self._threads = threads
         self._segmenter = Segmenter.restore(stored.spec, stored.weights(), resolve_device(device))
-        self._precision = _resolve_precision(precision, self._segmenter.device)
+        self._precision = precision
+        agreement = stored.agreement("torch", precision)
+        self._measured = {} if agreement is None else {"agreement": f"{agreement:.6f}"}
         self._fused = fuse_norms(self._segmenter.network, bands=len(stored.spec.bands))
 
     @property
@@ -50,6 +49,7 @@ class TorchRuntime:
             "device": self._segmenter.device,
             "precision": self._precision,
             "fused": str(self._fused),
+            **self._measured,
         }
 
     def logits(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,17 +78,3 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _resolve_precision(precision: str, device: str) -> str:
-    if precision not in {"auto", "fp32", "bf16"}:
-        raise ConfigError(f"precision {precision!r} is unknown; choose auto, fp32 or bf16")
-    if precision != "auto":
-        return precision
-    return "bf16" if device == "cpu" and _multiplies_bf16() else "fp32"
-
-
-def _multiplies_bf16() -> bool:
-    """Tell if the processor has instructions for bf16: without, bf16 is slower than fp32."""
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("amx_tile"))
