@@ -13,7 +13,7 @@ import hectares
 
 SOURCE = Path(hectares.__file__).parent
 FILES = sorted(p.relative_to(SOURCE).as_posix() for p in SOURCE.rglob("*.py"))
-COMPOSITIONS = {"start", "compare", "report", "verify", "map_page"}
+COMPOSITIONS = {"start", "compare", "report", "verify", "map_page", "mosaic", "notebook"}
 VERBS = {f.removesuffix(".py") for f in FILES if "/" not in f} - {"__init__", "__main__", "errors", "monitor"}
 _IO = {"numpy", "affine", "pyproj", "rasterio", "pyogrio", "shapely", "safetensors", "yaml", "pyarrow"}
 _MODEL = {"numpy", "torch", "onnx", "lightning", "segmentation_models_pytorch", "safetensors"}
@@ -29,8 +29,9 @@ THIRD = {
     "generate": {"numpy", "scipy", "shapely", "affine", "rasterio.features"},
     "model": _MODEL,
     "runtime": {"numpy", "torch", "onnxruntime", "openvino"},
-    "scale": {"numpy"},
+    "scale": {"numpy", "affine", "dask", "distributed"},
     "view": {"numpy", "matplotlib", "PIL", "jinja2"},
+    "service": {"numpy", "affine", "fastapi", "uvicorn", "starlette", "pydantic", "rio_tiler", "morecantile"},
     "errors": set(),
     "monitor": set(),
 }
@@ -45,6 +46,7 @@ OWN = {
     "runtime": {"runtime", "model", "io.segmenter", "core", "errors", "monitor"},
     "scale": {"scale", "runtime", "io", "core", "config", "errors", "monitor"},
     "view": {"view", "core", "errors"},
+    "service": {"service", "view", "config", "io", "core", "errors", "monitor"},
     "errors": set(),
     "monitor": set(),
 }
@@ -95,6 +97,12 @@ def test_verbs_do_not_import_each_other(file: str):
 @pytest.mark.parametrize("file", [f for f in FILES if not f.startswith(("cli/", "__main__"))])
 def test_only_the_command_line_imports_the_command_line(file: str):
     assert not any(name.startswith("hectares.cli") for name in _imports(file))
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if _part(f) not in {"service", "cli"}])
+def test_only_the_command_line_knows_the_service(file: str):
+    web = {"fastapi", "uvicorn", "starlette", "pydantic", "rio_tiler", "morecantile"}
+    assert not any(n.split(".")[0] in web or n.startswith("hectares.service") for n in _imports(file))
 
 
 def test_torch_stays_in_its_rooms():

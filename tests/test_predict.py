@@ -19,8 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS
 
-from factory import Notes, WriteRaster
-from hectares import predict as module
+from factory import UTM, Notes, WriteRaster
 from hectares.config.predict import PredictConfig
 from hectares.core.bands import BandStats
 from hectares.core.grid import Grid
@@ -53,6 +52,8 @@ from hectares.predict import (
     predict_shards,
     predict_tiles,
 )
+from hectares.scale import finishing
+from hectares.scale import scene_job as module
 from hectares.scale.setup import plan_tiles
 
 SHAPE = (13, 16)
@@ -494,7 +495,7 @@ def test_errors_of_the_reading_thread_surface(
         raise RasterError("gone")
 
     scene = _scene(write_raster)
-    monkeypatch.setattr("hectares.io.scene_contract._compare_values", lambda *_: None)
+    monkeypatch.setattr("hectares.scale.setup.measure_drift", lambda *_: None)
     monkeypatch.setattr("hectares.io.rasters.raster.RasterFile.read", read)
     with pytest.raises(RasterError, match="gone"):
         predict_scene(setup.folder, scene, tmp_path / "m.tif", CONFIG)
@@ -662,7 +663,7 @@ def test_a_run_killed_between_scores_and_map_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "save_class_blocks", stop)
+        patched.setattr(finishing, "save_class_blocks", stop)
         with pytest.raises(KeyboardInterrupt):
             predict_scene(setup.folder, scene, out, CONFIG, scores=scores)
     assert scores.exists()
@@ -881,6 +882,56 @@ def test_a_plan_writes_nothing(setup: Setup, write_raster: WriteRaster, tmp_path
     assert found["runtime"] == "fake"
     assert found["decide"] == "argmax"
     assert min(found["peak_memory_mib"], found["seconds_a_batch"] + 1, found["minutes"] + 1) > 0
+
+
+# --- Odd scenes -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (17, 13), (8, 9)])
+@pytest.mark.parametrize("blend", ["crop", "taper"])
+def test_a_scene_of_any_size_gives_a_map_of_that_size(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, shape: tuple[int, int], blend: str
+):
+    image = np.random.default_rng(5).integers(0, 200, (3, *shape), dtype=np.uint8)
+    config = replace(CONFIG, blend=blend, tile_px=64)
+    out = predict_scene(setup.folder, write_raster("scene.tif", image, names=BANDS), tmp_path / "map.tif", config)
+    assert np.array_equal(_indices(out), image.argmax(axis=0))
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        Affine(10, 0, 500_120, 0, 10, 4_990_000),
+        Affine(-10, 0, 500_120, 0, -10, 5_000_370),
+        UTM @ Affine.rotation(30),
+        UTM @ Affine.shear(10, 0),
+    ],
+    ids=["south-up", "mirrored", "rotated", "sheared"],
+)
+def test_a_map_lies_where_its_scene_lies_however_that_is_turned(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, transform: Affine
+):
+    out = predict_scene(setup.folder, _scene(write_raster, transform=transform), tmp_path / "map.tif", CONFIG)
+    with open_raster(out) as opened:
+        assert opened.grid.transform.almost_equals(transform, 1e-6)
+    assert np.array_equal(_indices(out), EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"<html><body>404</body></html>"]
+)
+def test_what_is_no_image_is_refused_and_nothing_is_left(setup: Setup, tmp_path: Path, content: bytes):
+    (tmp_path / "scene.tif").write_bytes(content)
+    with pytest.raises(RasterError, match=r"scene\.tif"):
+        predict_scene(setup.folder, tmp_path / "scene.tif", tmp_path / "out" / "map.tif", CONFIG)
+    assert not [path for path in (tmp_path / "out").iterdir() if not path.name.startswith(".hectares-lock")]
+
+
+def test_a_mask_beside_the_scene_is_told_of(setup: Setup, write_raster: WriteRaster, tmp_path: Path, notes: Notes):
+    scene = _scene(write_raster)
+    scene.with_name("scene.tif.msk").touch()
+    predict_scene(setup.folder, scene, tmp_path / "map.tif", CONFIG, monitor=notes)
+    assert [p.what for p in notes.problems if p.where.endswith(".msk")] == ["a mask beside the image is not read"]
 
 
 # --- Shards -----------------------------------------------------------------------------------------------

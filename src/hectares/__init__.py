@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from hectares.compare import compare_runs as compare_runs
     from hectares.config.change import ChangeConfig as ChangeConfig
     from hectares.config.compare import CompareConfig as CompareConfig
+    from hectares.config.contest import ContestConfig as ContestConfig
     from hectares.config.estimate import EstimateConfig as EstimateConfig
     from hectares.config.evaluate import EvaluateConfig as EvaluateConfig
     from hectares.config.measure import MeasureConfig as MeasureConfig
+    from hectares.config.objects import ObjectsConfig as ObjectsConfig
     from hectares.config.predict import PredictConfig as PredictConfig
     from hectares.config.prepare import PrepareConfig as PrepareConfig
     from hectares.config.report import ReportConfig as ReportConfig
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from hectares.config.train import TrainConfig as TrainConfig
     from hectares.config.vectorize import VectorizeConfig as VectorizeConfig
     from hectares.config.view import ViewConfig as ViewConfig
+    from hectares.contest import check_contest as check_contest
+    from hectares.contest import write_contest as write_contest
     from hectares.core.area import AreaTable as AreaTable
     from hectares.core.area import map_area as map_area
     from hectares.core.area import pixel_area as pixel_area
@@ -61,6 +65,8 @@ if TYPE_CHECKING:
     from hectares.measure import measure_maps as measure_maps
     from hectares.monitor import Monitor as Monitor
     from hectares.monitor import Problem as Problem
+    from hectares.notebook import show as show
+    from hectares.objects import score_objects as score_objects
     from hectares.predict import predict_scene as predict_scene
     from hectares.prepare import prepare_chips as prepare_chips
     from hectares.report import write_report as write_report
@@ -83,6 +89,7 @@ _HOMES = {
     "CompareConfig": "config.compare",
     "ConfigError": "errors",
     "Confusion": "core.confusion",
+    "ContestConfig": "config.contest",
     "EstimateConfig": "config.estimate",
     "EvaluateConfig": "config.evaluate",
     "Format": "formats.registry",
@@ -95,6 +102,7 @@ _HOMES = {
     "LegendError": "errors",
     "MeasureConfig": "config.measure",
     "Monitor": "monitor",
+    "ObjectsConfig": "config.objects",
     "PredictConfig": "config.predict",
     "PrepareConfig": "config.prepare",
     "Problem": "monitor",
@@ -108,6 +116,7 @@ _HOMES = {
     "VectorizeConfig": "config.vectorize",
     "ViewConfig": "config.view",
     "Window": "core.window",
+    "check_contest": "contest",
     "compare_recipe": "compare",
     "compare_runs": "compare",
     "estimate_areas": "estimate",
@@ -123,9 +132,12 @@ _HOMES = {
     "prepare_chips": "prepare",
     "run_demo": "start",
     "sample_map": "sample",
+    "show": "notebook",
+    "score_objects": "objects",
     "train_segmenter": "train",
     "vectorize_map": "vectorize",
     "verify_file": "verify",
+    "write_contest": "contest",
     "write_map_page": "map_page",
     "write_report": "report",
 }

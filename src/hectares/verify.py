@@ -109,12 +109,17 @@ def _verify_origin(opened: ClassMap, config: VerifyConfig, proof: Proof, monitor
     """Compare scene and segmenters with their hashes, and predict some windows again."""
     inputs: Mapping[str, str] = opened.provenance.get("inputs", {})
     if "scene" not in inputs or "segmenter" not in inputs:
-        proof.unproven.append("the map names neither scene nor segmenter: it was not predicted")
+        why = "the map names neither scene nor segmenter: it was not predicted"
+        if "mosaic" in opened.provenance:
+            why = "no window was predicted again: the map is a mosaic, put together from maps of several scenes"
+        proof.unproven.append(why)
         return
     scene = _find_scene(opened, config, proof, monitor)
     asked = sorted((k for k in inputs if k.startswith("segmenter")), key=_order)
     runs = [_find_run(opened, inputs[k], config if k == "segmenter" else None, proof) for k in asked]
-    if scene is None or None in runs or not config.windows:
+    if "resampled" in opened.provenance:
+        proof.unproven.append("no window was predicted again: the network saw the scene with pixels of another size")
+    if scene is None or None in runs or not config.windows or "resampled" in opened.provenance:
         return
     try:
         with _prepared(opened, scene, [str(r) for r in runs], proof, monitor) as ready:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hectares.errors import ArtefactError, ResourceError
-from hectares.io.journal import Journal
+from hectares.io.journal import Journal, marks_in
 
 HEADER = {"config": {"tile_px": 64, "overlap_px": None}, "inputs": {"scene": "ab"}, "bands": ("red", "nir")}
 BLOCKS = [np.arange(6, dtype=np.uint8).reshape(2, 3), np.full((1, 4), 255, np.uint8)]
@@ -114,3 +114,44 @@ def test_notes_come_back_for_the_batches_asked_for(tmp_path: Path):
     _open(tmp_path).note(2, {"broken": []})
     assert _open(tmp_path).notes(range(20)) == [{"broken": []}, {"broken": [[0, 4]]}]
     assert _open(tmp_path).notes(range(3, 20)) == [{"broken": [[0, 4]]}]
+
+
+def test_a_batch_at_which_a_process_died_has_a_mark(tmp_path: Path):
+    first = _open(tmp_path)
+    for batch in (3, 4, 5):
+        first.begin(batch, {})
+    first.end(4)
+    again = _open(tmp_path)
+    assert again.find_marks(range(5)) == [3]
+    again.begin(3, {})
+    assert {batch: len(marks) for batch, marks in marks_in(again.folder).items()} == {3: 2, 5: 1}
+    again.end(3)
+    assert list(marks_in(again.folder)) == [5]
+
+
+def test_a_process_that_stops_in_good_order_takes_its_own_marks_away(tmp_path: Path):
+    _open(tmp_path).begin(1, {})
+    journal = _open(tmp_path)
+    journal.find_marks([1, 2])
+    journal.begin(2, {})
+    journal.end_all()
+    assert list(marks_in(journal.folder)) == [1]
+
+
+def test_batches_may_lie_in_other_folders(tmp_path: Path):
+    other = Journal(tmp_path / "other.tif", HEADER, overwrite=False)
+    other.put(2, BLOCKS)
+    other.note(2, {"damage": []})
+    journal = Journal(tmp_path / "map.tif", HEADER, overwrite=False, others=[other.folder])
+    assert [journal.has(n) for n in (1, 2)] == [False, True]
+    assert journal.get(2, SHAPES)[0].tolist() == BLOCKS[0].tolist()
+    assert journal.notes([2]) == [{"damage": []}]
+
+
+def test_a_disk_that_is_full_as_the_journal_begins_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(ResourceError, match="the disk is full"):
+        _open(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from hectares.errors import ArtefactError, ResourceError
 from hectares.io import outputs
-from hectares.io.outputs import check_target, replace_folder, restore, staged_file, staged_folder
+from hectares.io.outputs import check_target, exclusive, replace_folder, restore, staged_file, staged_folder
 
 Tree = Callable[[Path], dict[str, bytes]]
 
@@ -300,3 +300,22 @@ def test_a_target_is_held_by_one_run_at_a_time(tmp_path: Path):
     with exclusive(tmp_path / "map.tif"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_its_holder_removed_meanwhile_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    fcntl = pytest.importorskip("fcntl")
+    lock, locked = tmp_path / ".hectares-lock-map.tif", fcntl.flock
+    tries = []
+
+    def late(file: object, how: int) -> None:
+        tries.append(how)
+        if len(tries) == 1:
+            lock.unlink()  # an earlier holder ends between our opening and our locking
+        locked(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with exclusive(tmp_path / "map.tif"):
+        assert len(tries) == 2
+        with pytest.raises(ArtefactError, match="another run is writing it"), exclusive(tmp_path / "map.tif"):
+            pass
+    assert not lock.exists()

@@ -9,11 +9,14 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from hectares.cli.console import ConsoleMonitor, format_percent, next_step, table
-from hectares.cli.launching import share_out
+from hectares.cli.help_groups import option_of, options_of
+from hectares.cli.launching import Cluster, share_out, share_with_cluster
+from hectares.cli.mosaicking import run_mosaic
 from hectares.cli.options import Writing
 from hectares.cli.running import OPTIONS, Outcome, keep_memory, run_verb
 from hectares.config.evaluate import EvaluateConfig
 from hectares.config.measure import MeasureConfig
+from hectares.config.mosaic import MosaicConfig
 from hectares.config.predict import PredictConfig
 from hectares.config.prepare import PrepareConfig
 from hectares.config.report import ReportConfig
@@ -27,7 +30,7 @@ def prepare(
     chips: Path,
     /,
     *,
-    config: Annotated[PrepareConfig, OPTIONS] = PrepareConfig(),  # noqa: B008
+    config: Annotated[PrepareConfig, options_of("prepare")] = PrepareConfig(),  # noqa: B008
     general: Writing = Writing(),  # noqa: B008
 ) -> int:
     """Cut chips from scenes with labels, measure band statistics, and split without leaks.
@@ -80,7 +83,7 @@ def train(
     run: Path,
     /,
     *,
-    config: Annotated[TrainConfig, OPTIONS] = TrainConfig(),  # noqa: B008
+    config: Annotated[TrainConfig, options_of("train")] = TrainConfig(),  # noqa: B008
     general: Writing = Writing(),  # noqa: B008
 ) -> int:
     """Train a network on chips. An interrupted run goes on when the same command is given again.
@@ -120,11 +123,13 @@ def predict(
     run: Path,
     /,
     *scenes: Annotated[Path, Parameter(name="SCENE... OUT")],
-    config: Annotated[PredictConfig, OPTIONS] = PredictConfig(),  # noqa: B008
-    scores: Path | None = None,
-    plan: Annotated[bool, Parameter(negative="")] = False,
-    workers: int = 1,
-    shard: str | None = None,
+    config: Annotated[PredictConfig, options_of("predict")] = PredictConfig(),  # noqa: B008
+    mosaic: Annotated[MosaicConfig, options_of("predict")] = MosaicConfig(),  # noqa: B008
+    scores: Annotated[Path | None, option_of("predict")] = None,
+    plan: Annotated[bool, option_of("predict", negative="")] = False,
+    workers: Annotated[int, option_of("predict")] = 1,
+    dask: Annotated[str | None, option_of("predict")] = None,
+    shard: Annotated[str | None, option_of("predict")] = None,
     general: Writing = Writing(),  # noqa: B008
 ) -> int:
     """Map whole scenes of any size: a cloud-optimized GeoTIFF of classes on the grid of each scene.
@@ -135,14 +140,19 @@ def predict(
 
     Example: `hectares predict run scene.tif map.tif --tta flips --scores scores.tif --aoi park.gpkg`
 
+    Example: `hectares predict run west.tif east.tif map.tif --mosaic`
+
     Example: `hectares predict run scene.tif map.tif --shard 3/8` in each of eight jobs, and then once without --shard
+
+    Example: `hectares predict run scene.tif town-3.shard --shard 3/8` without a shared disk, and then `assemble`
 
     Parameters
     ----------
     run
         Folder written by `train`, or a segmenter.
     scenes
-        One scene and the map to write, or several scenes and the folder to write their maps into.
+        One scene and the map to write; several scenes and the folder to write their maps into, or with --mosaic the one
+        map of them all.
     scores
         Write the score of each class too: a GeoTIFF of one band a class, or a folder for those of several scenes.
     plan
@@ -151,33 +161,52 @@ def predict(
         Compute in so many processes at the same time, each with its share of the processors; the map is the same.
     shard
         Compute one part of the work alone, as I/N, for jobs that share a disk; the same command without it does what
-        is left and writes the map.
+        is left and writes the map. Without a shared disk name the result NAME.shard, for `hectares assemble`.
+    dask
+        Compute on a Dask cluster that shares the disk: the address of its scheduler, or local for --workers processes.
     """
     if workers < 1 or (shard is not None and (workers > 1 or general.overwrite or plan)):
         raise ConfigError("--workers is at least 1; --shard goes without --workers, --overwrite and --plan")
+    if dask is not None and (shard or general.overwrite or mosaic.mosaic or (workers > 1 and dask != "local")):
+        raise ConfigError(
+            "--dask goes without --shard, --mosaic and --overwrite, and with --workers only if it is local"
+        )
 
     def work(monitor: ConsoleMonitor) -> Outcome:
         from hectares.cli.showing import show_plan
+        from hectares.io.scene_values import range_file
         from hectares.predict import name_targets, plan_scene, predict_scenes, predict_shards
 
         keep_memory()
         if len(scenes) < 2:
             raise ConfigError("predict needs a run, at least one scene and, last, the map or folder to write")
         *sources, out = scenes
+        if mosaic.mosaic:
+            return run_mosaic(
+                run, sources, out, config, mosaic,
+                scores=scores, plan=plan, workers=workers, shard=shard, general=general, monitor=monitor,
+            )  # fmt: skip
         if plan:
             plans = {s: plan_scene(run, s, config, with_scores=scores is not None, monitor=monitor) for s in sources}
             return Outcome({"plans": plans}, [line for s, found in plans.items() for line in show_plan(s, found, out)])
         if shard is not None:
             predict_shards(run, sources, out, config, shard=shard, scores=scores, monitor=monitor)
             again = "when all shards are done, give the same command without --shard"
+            if out.suffix.lower() == ".shard":
+                again = "when the shards of all machines are in one place, `hectares assemble *.shard map.tif`"
             return Outcome({"shard": shard}, [f"shard {shard} is done", f"next: {again}"])
-        if workers > 1:
+        if dask is not None:
+            cluster = Cluster(dask, workers)
+            share_with_cluster(run, name_targets(sources, out, scores), config, cluster, monitor)
+        elif workers > 1:
             share_out([t for _, t, _ in name_targets(sources, out, scores)], workers, general, monitor)
         maps = predict_scenes(run, sources, out, config, scores=scores, overwrite=general.overwrite, monitor=monitor)
         lines = [*map(str, maps), f"next: {next_step('measure', maps[0], 'areas.csv')}"]
         if scores is not None:
             lines.insert(-1, str(scores))
-        return Outcome({"maps": maps, "scores": scores}, lines)
+        ranges = [range_file(made) for made in maps] if config.out_of_range else []
+        lines[-1:-1] = map(str, ranges)
+        return Outcome({"maps": maps, "scores": scores} | ({"out_of_range": ranges} if ranges else {}), lines)
 
     return run_verb(general, config, work)
 
@@ -262,7 +291,9 @@ def report(
     config: Annotated[ReportConfig, OPTIONS] = ReportConfig(),  # noqa: B008
     general: Writing = Writing(),  # noqa: B008
 ) -> int:
-    """Make one page of artefacts that opens anywhere: maps, scenes, evaluations, areas, runs.
+    """Make one page of artefacts that opens anywhere: maps, scenes, areas, estimates, change, polygons, scores, runs.
+
+    Known by what they hold, in any order; also comparisons of runs and chips.
 
     Example: `hectares report map.tif scene.tif evaluation.json areas.csv run report.html`
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from hectares.cli.assemble import assemble
 from hectares.cli.chain import evaluate, measure, predict, prepare, report, train
 from hectares.cli.compare import compare, recipes
+from hectares.cli.contest import contest
 from hectares.cli.estimate import change, estimate
 from hectares.cli.export import export, segmenters
 from hectares.cli.lookup import check, demo, formats, info, init
 from hectares.cli.networks import networks
+from hectares.cli.objects import objects
 from hectares.cli.polygons import vectorize
 from hectares.cli.presets import presets
+from hectares.cli.quantize import quantize
+from hectares.cli.serve import serve
 from hectares.cli.sources import labels
 from hectares.cli.survey import sample
 from hectares.cli.verify import verify
@@ -32,14 +37,19 @@ COMMANDS = (
     prepare,
     train,
     predict,
+    assemble,
     evaluate,
     compare,
     measure,
     vectorize,
+    objects,
     sample,
     estimate,
     change,
     report,
     view,
+    serve,
     export,
+    quantize,
+    contest,
 )

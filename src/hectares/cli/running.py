@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from hectares.cli.console import ConsoleMonitor, Line, show_result
 from hectares.cli.options import General
 
-OPTIONS = Parameter(name="*", group="Options")
+OPTIONS = Parameter(name="*", group=Group("Options", sort_key=1))
 
 
 @dataclass(frozen=True)

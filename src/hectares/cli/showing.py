@@ -165,6 +165,8 @@ def show_plan(scene: object, plan: Mapping[str, Any], out: Path) -> list[str | T
     tiles, size = plan["tiles"], plan["scene"]
     free = shutil.disk_usage(next(p for p in (out.resolve(), *out.resolve().parents) if p.exists())).free / 2**20
     asked = f"{plan['device']}, {plan['precision']}" if "precision" in plan else plan["device"]
+    if plan.get("agreement") is not None:
+        asked += f" (as fp32 in torch on {float(plan['agreement']):.3%} of pixels)"
     rows = [
         ("scene", f"{size['height_px']:,} x {size['width_px']:,} px"),
         ("windows", f"{tiles['count']:,} of {tiles['height_px']} x {tiles['width_px']} px"),
@@ -176,4 +178,19 @@ def show_plan(scene: object, plan: Mapping[str, Any], out: Path) -> list[str | T
         ("memory", f"about {plan['peak_memory_mib']:,.0f} MiB at most, whatever the size of the scene"),
         ("disk", f"at most {plan['disk_mib']:,.0f} MiB while it runs; {free:,.0f} MiB are free"),
     ]
-    return [table(("plan", str(scene)), rows)]
+    return [table(("plan", str(scene)), [*rows[:1], *_scene_rows(plan), *rows[1:]])]
+
+
+def _scene_rows(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """When a scene was taken, how it is read, and how far its values lie from those of training."""
+    rows = [] if plan.get("acquired") is None else [("taken", str(plan["acquired"]))]
+    read, drift = plan.get("resampled"), plan.get("drift")
+    if read is not None:
+        size = f"{read['height_px']:,} x {read['width_px']:,} px"
+        rows.append(("resampled", f"the network sees it as {size} of {read['gsd_m'][0]:.3g} m"))
+    if drift is not None:
+        far = max(drift["bands"], key=lambda b: abs(b["score"]))
+        means = f"{far['mean']:.4g}, {far['trained_mean']:.4g} in training"
+        told = f"{far['name']} has a mean of {means} ({far['score']:+.1f} deviations)"
+        rows.append(("values", f"{told}; {drift['out_of_range']:.1%} of the pixels out of range"))
+    return rows

@@ -26,6 +26,13 @@ class PredictConfig:
     """Bands of the scene by 1-based number or name, if their names do not say which is which: 3,2,1."""
     gsd_tolerance: float = 0.25
     """Largest relative difference between the pixel size of the scene and of the training images."""
+    resample: bool = False
+    """Where the pixel size differs more, let the network see the scene with pixels of the training size; the map stays
+    on the grid of the scene, each pixel with the class found at its center."""
+    allow_remote: bool = False
+    """Read scenes from the network too: https://..., s3://bucket/key of public buckets, or a STAC item (.json)."""
+    out_of_range: bool = False
+    """Also write MAP.out-of-range.tif: 1 where a band has values that the training images had hardly ever, else 0."""
     aoi: str | None = None
     """Map only inside the polygons of a vector file, FILE or FILE:LAYER, in any CRS; outside is nodata."""
     tta: Literal["none", "flips", "d4"] = "none"
@@ -41,14 +48,14 @@ class PredictConfig:
     """Pixels whose best score is lower become a class of their own, "unsure"."""
     scores_type: Literal["uint8", "float32"] = "uint8"
     """Type of the file of scores: bytes of 0 to 250, or floats of 0 to 1."""
-    runtime: Literal["auto", "torch", "onnx"] = "auto"
-    """What runs the network; auto takes onnx where the run holds a checked export and there is no GPU, else torch."""
+    runtime: Literal["auto", "openvino", "onnx", "torch"] = "auto"
+    """What runs the network; auto takes torch on a GPU, else the first of these that is installed and checked."""
     device: str = "auto"
     """auto, cpu or cuda."""
     threads: int | None = None
     """Processors that the network may use; by default all. The map is the same."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of torch; auto takes bf16 on processors that multiply it natively, else fp32."""
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    """auto takes the lowest that the processor multiplies natively and that was measured to map as fp32 does."""
 
     def __post_init__(self) -> None:
         at_least(1, tile_px=self.tile_px, batch=self.batch, threads=self.threads)

@@ -23,6 +23,8 @@ from hectares.errors import GridError
 
 MIN_COVERAGE = 0.5
 """An output pixel is valid if pixels with at least this share of its weight are."""
+ANY_COVERAGE = 1e-6
+"""For what must keep every pixel: an output pixel is valid if any pixel that it sees is."""
 _EDGE_PX = 1e-6
 _BLOCK_PX = 2**15
 """Few enough that sums stay in the cache of the processor."""
@@ -113,11 +115,13 @@ def input_window(rows: AxisMap, cols: AxisMap, window: Window) -> Window:
     return Window(top, left, bottom - top, right - left)
 
 
-def resample_linear(chip: Chip, source: Window, rows: AxisMap, cols: AxisMap, window: Window) -> Chip:
+def resample_linear(
+    chip: Chip, source: Window, rows: AxisMap, cols: AxisMap, window: Window, *, coverage: float = MIN_COVERAGE
+) -> Chip:
     """Give a window of the output as float32, from the chip of `source`, which holds its `input_window`.
 
-    Pixels that are not valid have no weight; an output pixel is valid if pixels with at least half of the weight
-    are, and if its center lies inside the input.
+    Pixels that are not valid have no weight; an output pixel is valid if pixels with at least the share `coverage` of
+    the weight are, and if its center lies inside the input.
 
     >>> chip = Chip(np.array([[[0, 4, 8, 100]]], np.uint16), np.array([[True, True, True, False]]))
     >>> half = resample_linear(chip, Window(0, 0, 1, 4), AxisMap.fit(1, 1), AxisMap.fit(4, 2), Window(0, 0, 1, 2))
@@ -145,9 +149,9 @@ def resample_linear(chip: Chip, source: Window, rows: AxisMap, cols: AxisMap, wi
         image, valid = blend(chip.image, np.float32), inside
     else:
         # One minus what is missing, not the sum of what is there: exactly 1 where nothing is missing.
-        coverage = 1 - blend(~chip.valid[None], np.float64)[0]
-        valid = inside & (coverage >= MIN_COVERAGE)
-        image = blend(np.where(chip.valid, chip.image, 0), np.float64) / np.where(valid, coverage, 1)
+        seen = 1 - blend(~chip.valid[None], np.float64)[0]
+        valid = inside & (seen >= coverage)
+        image = blend(np.where(chip.valid, chip.image, 0), np.float64) / np.where(valid, seen, 1)
     if not valid.all():
         image[:, ~valid] = 0
     return Chip(image.astype(np.float32, copy=False), valid)
@@ -166,18 +170,20 @@ def _blend_rows(
         out[block] = total
 
 
-def read_resampled(read: Callable[[Window], Chip], rows: AxisMap, cols: AxisMap, window: Window) -> Chip:
-    """Give a window of the output as float32, reading the input in parts of bounded size."""
+def read_resampled(
+    read: Callable[[Window], Chip], rows: AxisMap, cols: AxisMap, window: Window, *, coverage: float = MIN_COVERAGE
+) -> Chip:
+    """Give a window of the output as float32, reading the input in parts of bounded size; see `resample_linear`."""
     source = input_window(rows, cols, window)
     if source.pixels <= _AT_ONCE or window.pixels < 2:
-        return resample_linear(read(source), source, rows, cols, window)
+        return resample_linear(read(source), source, rows, cols, window, coverage=coverage)
     axis = 0 if window.height >= window.width else 1
     half = window.shape[axis] // 2
     if axis == 0:
         parts = Window(window.row, window.col, half, window.width), _rest(window, half, 0)
     else:
         parts = Window(window.row, window.col, window.height, half), _rest(window, 0, half)
-    chips = [read_resampled(read, rows, cols, part) for part in parts]
+    chips = [read_resampled(read, rows, cols, part, coverage=coverage) for part in parts]
     image = np.concatenate([c.image for c in chips], axis=axis + 1)
     return Chip(image, np.concatenate([c.valid for c in chips], axis=axis))
 

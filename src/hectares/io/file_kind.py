@@ -64,6 +64,11 @@ def sniff(path: Path) -> str:
             head = file.read(512)
     except OSError as error:
         raise RasterError(f"{path}: {unreadable(error)}") from error
+    return driver_of(head, path)
+
+
+def driver_of(head: bytes, path: Path) -> str:
+    """Tell the driver of a raster that begins with these bytes, or raise RasterError saying what it is instead."""
     for magic, driver in _DRIVERS.items():
         if head.startswith(magic):
             return driver

@@ -2,11 +2,13 @@
 
 A hidden folder beside the target holds `header.json` (what is being made, and with what) and one file a
 batch and kind, with its hash. Only a batch whose files are whole counts as done. Several processes, on several
-machines that share a disk, may fill one journal, and even compute the same batch.
+machines that share a disk, may fill one journal, and even compute the same batch. A batch that is begun has a mark
+until it is done or given up in good order: marks that are left tell at which batches processes died.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
@@ -28,6 +30,7 @@ from hectares.io.outputs import disk_errors, work_path
 BATCH, SCORES = "batch", "scores"
 """Kinds of files: class indices, whose presence says that a batch is done, and scores, which are written before."""
 _NOTE = "note"
+_BEGUN = "begun"
 _DIGEST_BYTES = 32
 _OWN_NAME = re.compile(r"[0-9a-f]{16}")
 
@@ -35,12 +38,18 @@ _OWN_NAME = re.compile(r"[0-9a-f]{16}")
 class Journal:
     """Finished batches of one prediction."""
 
-    def __init__(self, target: Path, header: Mapping[str, Any], *, overwrite: bool) -> None:
+    def __init__(
+        self, target: Path, header: Mapping[str, Any], *, overwrite: bool, others: Sequence[Path] = ()
+    ) -> None:
         """Start, or go on with what an earlier run of the same work left.
 
+        `others` are folders of the same layout, of which batches are taken that are not in this one.
         Raises ArtefactError if the earlier run had another configuration and `overwrite` is not given.
         """
         self.folder = work_path(target)
+        self._elsewhere = {file.name: file for folder in others for file in sorted(folder.iterdir())}
+        self._marks: dict[int, Path] = {}
+        self._found_marks: dict[int, list[Path]] = {}
         self._header = plain(header)
         if self.folder.exists():
             self._take_up(target, overwrite=overwrite)
@@ -55,9 +64,11 @@ class Journal:
         (work / "header.json").write_text(dump_json(self._header, indent=1), encoding="utf-8")
         try:
             work.rename(self.folder)
-        except OSError:  # another one was faster
+        except OSError:
             shutil.rmtree(work)
-            self._take_up(target, overwrite=False)
+            if not self.folder.exists():
+                raise
+            self._take_up(target, overwrite=False)  # another one was faster
 
     def _take_up(self, target: Path, *, overwrite: bool) -> None:
         header = self.folder / "header.json"
@@ -94,9 +105,34 @@ class Journal:
         text = dump_json(plain(record))
         self._write(self.folder / f"{_NOTE}-{batch:07d}-{_own_name()}.json", text.encode())
 
+    def begin(self, batch: int, record: Mapping[str, Any]) -> None:
+        """Mark a batch as begun; `record` is for those who find the mark after this process died."""
+        mark = self.folder / f"{_BEGUN}-{batch:07d}-{_own_name()}.json"
+        self._marks[batch] = mark
+        with disk_errors(self.folder), contextlib.suppress(FileNotFoundError):
+            mark.write_text(dump_json(record), encoding="utf-8")
+
+    def end(self, batch: int) -> None:
+        """Take the marks of a batch away that is done: that of this process, and those that `find_marks` found."""
+        for mark in [*self._found_marks.pop(batch, ()), self._marks.pop(batch, None)]:
+            if mark is not None:
+                mark.unlink(missing_ok=True)
+
+    def end_all(self) -> None:
+        """Take away what this process marked and did not finish: it stops in good order."""
+        while self._marks:
+            self._marks.popitem()[1].unlink(missing_ok=True)
+
+    def find_marks(self, batches: Container[int]) -> list[int]:
+        """Give those batches that other processes began and did not finish."""
+        self._found_marks = {n: marks for n, marks in marks_in(self.folder).items() if n in batches}
+        return sorted(self._found_marks)
+
     def notes(self, batches: Container[int]) -> list[Any]:
         """Give what was noted about some batches, in their order; the same may have been noted twice."""
-        files = sorted(self.folder.glob(f"{_NOTE}-*.json"))
+        found = {file.name: file for file in self.folder.glob(f"{_NOTE}-*.json")}
+        found |= {name: file for name, file in self._elsewhere.items() if name.startswith(f"{_NOTE}-")}
+        files = [found[name] for name in sorted(found)]
         return [read_json(file) for file in files if int(file.name.split("-")[1]) in batches]
 
     def _write(self, file: Path, content: bytes) -> None:
@@ -132,12 +168,20 @@ class Journal:
         return [part.reshape(s) for part, s in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
 
     def _payload(self, batch: int, kind: str) -> bytes | None:
+        file = self._file(batch, kind)
         try:
-            content = self._file(batch, kind).read_bytes()
+            content = file.read_bytes()
         except FileNotFoundError:
-            return None
+            if file.name not in self._elsewhere:
+                return None
+            content = self._elsewhere[file.name].read_bytes()
         digest, payload = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         return payload if hashlib.sha256(payload).digest() == digest else None
+
+    def close_unused(self) -> None:
+        """Remove the journal if nothing was done in it."""
+        if [path.name for path in self.folder.iterdir()] == ["header.json"]:
+            self.close()
 
     def close(self) -> None:
         """Remove the journal: the result is in place."""
@@ -146,6 +190,14 @@ class Journal:
         for path in self.folder.parent.iterdir():  # of runs that were killed as they began
             if path.name.startswith(start) and _OWN_NAME.fullmatch(path.name.removeprefix(start)):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def marks_in(folder: Path) -> dict[int, list[Path]]:
+    """Give the marks of batches in the folder of a journal: begun, and neither done nor given up in good order."""
+    found: dict[int, list[Path]] = {}
+    for mark in sorted(folder.glob(f"{_BEGUN}-*.json")):
+        found.setdefault(int(mark.name.split("-")[1]), []).append(mark)
+    return found
 
 
 def _own_name() -> str:

@@ -172,21 +172,36 @@ def exclusive(target: Path) -> Iterator[None]:
         return
     import fcntl
 
+    lock = target.parent / f"{PREFIX}lock-{target.name}"
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        lock = target.parent / f"{PREFIX}lock-{target.name}"
         file = lock.open("w")
-    with file:
+    while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            file.close()
             raise ArtefactError(
                 f"{target}: another run is writing it; wait for that one, or choose another name"
             ) from None
+        if _is_still(file.fileno(), lock):
+            break
+        file.close()  # an earlier holder removed the file between our opening and our locking it
+        with disk_errors(target):
+            file = lock.open("w")
+    with file:
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Tell if an open file is the one that has a name now."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def commit_file(work: Path, target: Path) -> None:

@@ -10,18 +10,24 @@ import numpy as np
 
 from hectares.core.band_roles import role_of
 from hectares.core.bands import BandStatsCounter, choose_bands
+from hectares.core.grid import Grid
 from hectares.core.scaling import Scaling
+from hectares.core.scene import RasterSource
 from hectares.core.spec import SegmenterSpec
 from hectares.core.window import Window
-from hectares.errors import BandError, GsdError, HectaresError
+from hectares.errors import BandError, GsdError, HectaresError, RasterError
+from hectares.io.acquired import Acquired
 from hectares.io.artefact import fingerprint, sha256_file
 from hectares.io.catalog import ImageFile
 from hectares.io.rasters.raster import open_raster
+from hectares.io.rasters.rescaled import RescaledScene
 from hectares.io.rasters.scenes import SceneFile, open_scene
+from hectares.io.remote import RemotePath, hash_remote, is_remote, remote_path, scene_name, split_names
+from hectares.io.stac_scene import is_item, item_date, item_files
 from hectares.monitor import Monitor, Problem, track
 
-_CHECKED_PX = 1024
 _STRIP_PX = 512
+_MUCH_COARSER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +38,61 @@ class InputRule:
     """Which bands of the scene are those of the segmenter, by 1-based number or name."""
     gsd_tolerance: float = 0.25
     """Largest relative difference of the pixel size."""
+    resample: bool = False
+    """Read a scene whose pixel size differs more with pixels of the size of the training images."""
 
 
-def scene_files(scene: str | Path) -> list[Path]:
+def scene_files(scene: str | Path, bands: Sequence[str] = (), *, allow_remote: bool = False) -> list[Path]:
     """Give the files of a scene: one, or several joined by +, of which the first gives the grid.
+
+    With `allow_remote`, files may lie on the network, and a STAC item stands for its assets that hold `bands`.
 
     >>> scene_files("rgb.tif+height.tif")[1].name
     'height.tif'
     """
-    if Path(scene).exists():
+    text = str(scene)
+    if Path(scene).exists() and not is_item(scene):
         return [Path(scene)]
-    return [Path(part) for part in str(scene).split("+")]
+    parts = split_names(text) if any(is_remote(part) for part in split_names(text)) else text.split("+")
+    if not allow_remote and (is_item(scene) or any(is_remote(part) for part in parts)):
+        where = "may name files on the network" if is_item(scene) and not is_remote(scene) else "lies on the network"
+        name = scene_name(scene)[:120]
+        raise RasterError(f"{name}: {where}; `predict --allow-remote` reads it from there, or download it first")
+    if is_item(scene):
+        return item_files(_located(scene), bands)
+    return [_located(part) for part in parts]
+
+
+def date_of(scene: str | Path, source: SceneFile) -> Acquired | None:
+    """Give when a scene was taken, as the item that stands for it or its files say; None if they do not."""
+    of_item = item_date(_located(scene)) if is_item(scene) else None
+    return of_item or Acquired.of_scene(source)
+
+
+def _located(name: str | Path) -> Path:
+    return remote_path(name) if is_remote(name) else Path(name)
 
 
 def hash_scene(files: Sequence[Path]) -> str:
-    """Give one SHA-256 for all image files of a scene."""
-    hashes = [sha256_file(f) for f in files]
-    return hashes[0] if len(hashes) == 1 else fingerprint(hashes)
+    """Give one SHA-256 for all image files of a scene; of remote ones, that of what identifies them."""
+    return identify_scene(files)[0]
+
+
+def identify_scene(files: Sequence[Path]) -> tuple[str, list[dict[str, str]]]:
+    """Give one SHA-256 for all image files of a scene, and for remote ones where they lie and what was hashed."""
+    hashes, remote = [], []
+    for file in files:
+        if isinstance(file, RemotePath):
+            sha256, hashed = hash_remote(file)
+            remote.append({"url": str(file), "hashed": hashed})
+        else:
+            sha256 = sha256_file(file)
+        hashes.append(sha256)
+    return hashes[0] if len(hashes) == 1 else fingerprint(hashes), remote
 
 
 def open_for(spec: SegmenterSpec, files: Sequence[Path], rule: InputRule, monitor: Monitor) -> SceneFile:
-    """Open a scene with the bands a segmenter wants, in its order, and compare pixel size and values.
+    """Open a scene with the bands a segmenter wants, in its order, and compare its pixel size.
 
     Raises BandError if bands are missing, GsdError if the pixel size differs too much.
     """
@@ -70,7 +110,6 @@ def open_for(spec: SegmenterSpec, files: Sequence[Path], rule: InputRule, monito
     source = open_scene(images, plan, tolerate_damage=True)
     try:
         compare_gsd(spec, source, rule, monitor)
-        _compare_values(spec, source, monitor)
     except HectaresError:
         source.close()
         raise
@@ -155,37 +194,43 @@ def _unnamed(bands: Sequence[str]) -> bool:
     return all(name == "gray" or name.removeprefix("band_").isdecimal() for name in bands)
 
 
-def compare_gsd(spec: SegmenterSpec, source: SceneFile, rule: InputRule, monitor: Monitor) -> None:
-    """Raise GsdError if the pixel size of a scene is not about that of the training images."""
+def compare_gsd(spec: SegmenterSpec, source: SceneFile | RescaledScene, rule: InputRule, monitor: Monitor) -> None:
+    """Raise GsdError if the pixel size of a scene is not about that of the training images, nor can be made so."""
     if spec.gsd_m is None:
+        if rule.resample:
+            what = "--resample has no effect: the training images had no georeference, so their pixel size is unknown"
+            monitor.problem(Problem(str(source.path), what, "make sure that it is about the same"))
         return
     if not source.grid.is_georeferenced:
         what = f"has no CRS, so its pixel size cannot be compared with the {spec.gsd_m:.3g} m of the training images"
         monitor.problem(Problem(str(source.path), what, "make sure that it is about the same"))
         return
+    if _difference(spec.gsd_m, source.grid) <= rule.gsd_tolerance:
+        return
     gsd = sum(source.grid.gsd) / 2
-    if abs(gsd - spec.gsd_m) > rule.gsd_tolerance * spec.gsd_m:
+    if not rule.resample:
         raise GsdError(
             f"{source.path}: has pixels of {gsd:.3g} m, the segmenter was trained on {spec.gsd_m:.3g} m; "
-            "resample the scene, or allow the difference with --gsd-tolerance"
+            "give --resample to let it see pixels of that size, or allow the difference with --gsd-tolerance"
         )
+    if gsd > _MUCH_COARSER * spec.gsd_m:
+        what = f"has pixels of {gsd:.3g} m, the training images of {spec.gsd_m:.3g} m"
+        remedy = "smaller pixels are made, but what is in between cannot be: look at the map before using it"
+        monitor.problem(Problem(str(source.path), what, remedy))
 
 
-def _compare_values(spec: SegmenterSpec, source: SceneFile, monitor: Monitor) -> None:
-    """Warn if the values of the middle of the scene lie far from those of the training images."""
-    height, width = source.grid.shape
-    side_h, side_w = min(height, _CHECKED_PX), min(width, _CHECKED_PX)
-    middle = source.read(Window((height - side_h) // 2, (width - side_w) // 2, side_h, side_w))
-    if not middle.valid.any() or not spec.stats.high:
-        return
-    found = np.percentile(middle.image[:, middle.valid], 98, axis=1)
-    for name, value, expected in zip(spec.bands, found, spec.stats.high, strict=True):
-        if expected > 0 and not expected / 4 <= value <= expected * 4:
-            what = f"band {name} reaches {value:.4g} in the middle of the scene, {expected:.4g} in the training images"
-            monitor.problem(Problem(str(source.path), what, "the scene may be scaled differently; check its units"))
+def rescale(spec: SegmenterSpec, source: SceneFile, rule: InputRule) -> RescaledScene | None:
+    """Give a scene with the pixel size of the training images, if that is asked for and its own is another."""
+    if not rule.resample or spec.gsd_m is None or not source.grid.is_georeferenced:
+        return None
+    return RescaledScene(source, spec.gsd_m) if _difference(spec.gsd_m, source.grid) > rule.gsd_tolerance else None
 
 
-def scene_scaling(spec: SegmenterSpec, source: SceneFile, monitor: Monitor) -> Scaling:
+def _difference(gsd_m: float, grid: Grid) -> float:
+    return abs(sum(grid.gsd) / 2 - gsd_m) / gsd_m
+
+
+def scene_scaling(spec: SegmenterSpec, source: RasterSource, monitor: Monitor) -> Scaling:
     """Give the scaling of a scene; where each scene is scaled by its own range, it is read once for that."""
     scaling = spec.scaler
     if not scaling.by_scene:

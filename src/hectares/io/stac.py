@@ -110,8 +110,18 @@ def acquired_at(tags: Mapping[str, str]) -> str | None:
 
 
 def _times(acquired: str | None) -> dict[str, Any]:
+    """Give the date of an item: a moment, or first and last where only days are known, or two dates with / between.
+
+    >>> _times("2023-06-01/2023-06-20T10:46:29Z")
+    {'datetime': None, 'start_datetime': '2023-06-01T00:00:00Z', 'end_datetime': '2023-06-20T10:46:29Z'}
+    """
     if acquired is not None:
-        return {"datetime": acquired}
+        first, _, last = acquired.partition("/")
+        if not last and "T" in first:
+            return {"datetime": first}
+        last = last or first
+        start = first if "T" in first else f"{first}T00:00:00Z"
+        return {"datetime": None, "start_datetime": start, "end_datetime": last if "T" in last else f"{last}T23:59:59Z"}
     start, end = _UNKNOWN_TIME
     return {
         "datetime": None,
@@ -134,7 +144,7 @@ def _placed(grid: Grid) -> dict[str, Any]:
 
 def _made(legend: Legend, provenance: Mapping[str, Any]) -> dict[str, Any]:
     software = {"hectares": str(provenance.get("version", "unknown"))}
-    software |= {k: str(provenance[k]) for k in ("torch", "onnxruntime", "cuda") if k in provenance}
+    software |= {k: str(provenance[k]) for k in ("torch", "onnxruntime", "openvino", "cuda") if k in provenance}
     scene, network = provenance.get("scene"), provenance.get("network")
     source = "" if scene is None else f" of {scene}" + ("" if network is None else f" by {network}")
     found = {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hectares.config.predict import PredictConfig
+from hectares.core.drift import Drift
 from hectares.core.legend import Legend
 from hectares.core.scene import RasterSource
 from hectares.core.scoring.area_offsets import is_doubtful, offset_factors, offsets_of
@@ -18,17 +19,21 @@ from hectares.core.spec import SegmenterSpec
 from hectares.core.unsure import with_unsure
 from hectares.core.window import Tiling
 from hectares.errors import ArtefactError
+from hectares.io.acquired import Acquired
 from hectares.io.artefact import fingerprint, sha256_file, stamp
+from hectares.io.rasters.rescaled import RescaledScene
 from hectares.io.rasters.scenes import SceneFile
-from hectares.io.scene_contract import hash_scene, scene_scaling
+from hectares.io.scene_contract import identify_scene, scene_scaling
+from hectares.io.scene_values import measure_drift
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
 from hectares.io.shapes.area_of_interest import read_area
 from hectares.io.shapes.vectors import split_layer_name
 from hectares.monitor import Monitor, Problem
 from hectares.runtime.answering import VIEWS, Answering, Member
 from hectares.runtime.protocol import Runtime
+from hectares.scale.onto_scene import TouchedArea
 from hectares.scale.plan import WorkPlan
-from hectares.scale.tiles import Decision, ScoresKept, TileWork
+from hectares.scale.tiles import Area, Decision, ScoresKept, TileWork
 
 _CONTEXT_SHARE = 8
 """A tile spends at most one in eight of its pixels on context, on each side."""
@@ -47,6 +52,10 @@ class Setup:
     scored: Legend
     """Of the scores: without a class for what is unsure."""
     provenance: dict[str, Any]
+    area: Area | None = None
+    """Where a map is wanted, on the grid of the scene."""
+    drift: Drift | None = None
+    """How far the values of the scene lie from those of the training images."""
 
 
 def find_members(segmenter: str | Path, config: PredictConfig) -> list[StoredSegmenter]:
@@ -75,7 +84,7 @@ def _difference(first: SegmenterSpec, other: SegmenterSpec) -> str | None:
     return None
 
 
-def set_up(
+def set_up(  # noqa: PLR0913 - all that a prediction is made of
     members: Sequence[StoredSegmenter],
     runtimes: Sequence[Runtime],
     files: Sequence[Path],
@@ -84,8 +93,13 @@ def set_up(
     *,
     with_scores: bool,
     monitor: Monitor,
+    tiles: RescaledScene | None = None,
+    acquired: Acquired | None = None,
 ) -> Setup:
-    """Make a prediction ready."""
+    """Make a prediction ready.
+
+    `tiles` is the scene as the network sees it, where that is not as it is; `acquired` says when it was taken.
+    """
     spec = members[0].spec
     asked = [Member(runtime, _temperature(m)) for m, runtime in zip(members, runtimes, strict=True)]
     answering = Answering(asked, VIEWS[config.tta], config.mean)
@@ -101,25 +115,33 @@ def set_up(
         blended=blended,
     )
     area = None if config.aoi is None else read_area(config.aoi, source.grid, source.path, monitor)
+    seen = source if tiles is None else tiles
     work = TileWork(
-        source,
-        [scene_scaling(runtime.spec, source, monitor).apply for runtime in runtimes],
+        seen,
+        [scene_scaling(runtime.spec, seen, monitor).apply for runtime in runtimes],
         answering,
         decision,
         len(spec.legend),
-        area,
+        area if area is None or tiles is None else TouchedArea(area, tiles),
     )
     stride = math.lcm(*(runtime.stride for runtime in runtimes))
-    tiling = plan_tiles(source, [m.spec for m in members], config, stride=stride, monitor=monitor)
+    tiling = plan_tiles(seen, [m.spec for m in members], config, stride=stride, monitor=monitor)
     legend = spec.legend if config.unsure is None else with_unsure(spec.legend)
     provenance = _provenance(members, files, config, runtimes, tiling) | {"scores": kept}
     # files beside an unchanged one may say where it lies: world files, .prj
     provenance["place"] = fingerprint([source.grid.crs, tuple(source.grid.transform)[:6], source.grid.shape])
+    if tiles is not None:
+        provenance["resampled"] = tiles.to_json()
     if area is not None:
         provenance["area"] = area.fingerprint
     if offsets is not None:
         provenance["area_offsets"] = offsets
-    return Setup(work, WorkPlan(tiling, config.batch), legend, spec.legend, provenance)
+    if acquired is not None:
+        provenance |= {"acquired": acquired.when, "acquired_from": acquired.source}
+    drift = measure_drift(spec, source)
+    if drift is not None:
+        provenance["drift"] = drift.to_json()
+    return Setup(work, WorkPlan(tiling, config.batch), legend, spec.legend, provenance, area, drift)
 
 
 def _area_offsets(
@@ -183,6 +205,17 @@ def _temperature(stored: StoredSegmenter) -> float:
     return float(found) if found else 1.0
 
 
+def settings_of(config: PredictConfig) -> dict[str, Any]:
+    """Give the options that a map depends on, as it tells them."""
+    settings = asdict(config) | {"with_": len(config.with_)}
+    for name in ("threads", "out_of_range", "allow_remote"):  # the map is the same
+        del settings[name]
+    if config.aoi is not None:
+        path, layer = split_layer_name(config.aoi)
+        settings["aoi"] = path.name + ("" if layer is None else f":{layer}")
+    return settings
+
+
 def _provenance(
     members: Sequence[StoredSegmenter],
     files: Sequence[Path],
@@ -191,14 +224,11 @@ def _provenance(
     tiling: Tiling,
 ) -> dict[str, Any]:
     """Everything the map depends on, and which parts of the scene the segmenters were trained on."""
-    inputs = {"scene": hash_scene(files), "segmenter": members[0].sha256}
+    scene_sha256, remote = identify_scene(files)
+    inputs = {"scene": scene_sha256, "segmenter": members[0].sha256}
     inputs |= {f"segmenter {n}": m.sha256 for n, m in enumerate(members[1:], start=2)}
-    settings = asdict(config) | {"with_": len(config.with_)}
-    del settings["threads"]  # the map is the same
     if config.aoi is not None:
-        path, layer = split_layer_name(config.aoi)
-        inputs["aoi"] = sha256_file(path)
-        settings["aoi"] = path.name + ("" if layer is None else f":{layer}")
+        inputs["aoi"] = sha256_file(split_layer_name(config.aoi)[0])
     seen = [
         w
         for m in members
@@ -206,7 +236,7 @@ def _provenance(
         if f["sha256"] == inputs["scene"]
         for w in f["windows"]  # type: ignore[union-attr]  # a list, as it was written
     ]
-    return stamp("class-map", config=settings, inputs=inputs) | {
+    return stamp("class-map", config=settings_of(config), inputs=inputs) | {
         "scene": files[0].name,
         "trained_on": seen,
         "network": members[0].spec.network,
@@ -216,6 +246,7 @@ def _provenance(
         "context_px": tiling.context,
         "overcompute": round(tiling.overcompute, 4),
         "temperature": [_temperature(m) for m in members],
+        **({"remote": remote} if remote else {}),
         **{k: v for n, r in enumerate(runtimes, start=1) for k, v in _numbered(r.facts, n).items()},
     }
 

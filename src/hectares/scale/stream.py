@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -21,7 +21,7 @@ Keep = Callable[[int, list[TileResult]], None]
 T = TypeVar("T")
 
 
-def stream(work: TileWork, plan: WorkPlan, numbers: Sequence[int], keep: Keep) -> Generator[int]:
+def stream(work: TileWork, plan: WorkPlan, numbers: Iterable[int], keep: Keep) -> Generator[int]:
     """Compute batches in order and yield the number of each as soon as its answer is there; `keep` follows behind.
 
     What was yielded is kept when the stream ends, however it ends. Errors of any thread are raised here.
@@ -46,7 +46,7 @@ def _finish(work: TileWork, keep: Keep, number: int, prepared: Prepared, answer:
 
 
 def _read_ahead(
-    readers: ThreadPoolExecutor, work: TileWork, plan: WorkPlan, numbers: Sequence[int]
+    readers: ThreadPoolExecutor, work: TileWork, plan: WorkPlan, numbers: Iterable[int]
 ) -> Iterator[tuple[int, Prepared]]:
     waiting: deque[tuple[int, Future[Prepared]]] = deque()
     left = iter(numbers)

@@ -12,7 +12,7 @@ from hectares.monitor import Monitor, Problem
 
 _POLL_S = 0.2
 _GRACE_S = 15.0
-_STARTS = 3
+STARTS = 3
 
 
 @dataclass
@@ -23,10 +23,16 @@ class _Worker:
     done: bool = field(default=False)
 
     def start(self) -> None:
+        self.close()
         self.starts += 1
         self.process = subprocess.Popen(  # noqa: S603 - our own command line
-            list(self.command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            list(self.command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+
+    def close(self) -> None:
+        """Let go of the pipe by which a worker knows that this process lives."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
 
 
 def run_workers(commands: Sequence[Sequence[str]], watch: Callable[[], None], monitor: Monitor) -> bool:
@@ -34,6 +40,7 @@ def run_workers(commands: Sequence[Sequence[str]], watch: Callable[[], None], mo
 
     One that is killed is started again, up to three times in all, and then left undone. One that ends with an error
     stops the others: whoever asked finds out why by doing the rest. `watch` is called now and then, to tell progress.
+    The standard input of a worker ends when this process does, however it ends.
     """
     workers = [_Worker(command) for command in commands]
     try:
@@ -48,6 +55,8 @@ def run_workers(commands: Sequence[Sequence[str]], watch: Callable[[], None], mo
         return all(w.process is not None and w.process.returncode == 0 for w in workers)
     finally:
         _stop([w.process for w in workers if w.process is not None])
+        for worker in workers:
+            worker.close()
 
 
 def _look_at(worker: _Worker, number: int, monitor: Monitor) -> bool:
@@ -61,7 +70,7 @@ def _look_at(worker: _Worker, number: int, monitor: Monitor) -> bool:
             what = f"ended with exit code {code}"
             monitor.problem(Problem(f"worker {number}", what, "this process does what is left, alone", "note"))
         return code in {0, 3}
-    again = worker.starts < _STARTS
+    again = worker.starts < STARTS
     what = f"was killed by signal {-code}"
     remedy = "it is started again" if again else "what it left undone is done at the end, by this process"
     monitor.problem(Problem(f"worker {number}", what, remedy, "note"))

@@ -29,7 +29,7 @@ def counted_pixels(
     seen = indices != IGNORE
     grid = maps[number].grid
     for other_number, other in enumerate(maps):
-        if other_number == number or not _may_meet(other.grid, grid, window):
+        if other_number == number or not may_meet(other.grid, grid, window):
             continue
         there = _states(other, grid, window)
         if other_number < number:
@@ -42,7 +42,7 @@ def counted_pixels(
 def _states(other: ClassMap, grid: Grid, window: Window) -> NDArray[np.uint8]:
     """Tell what a map shows at the pixel centers of a window of a grid (h, w): nothing, nodata or a class."""
     cols, rows = np.meshgrid(np.arange(window.width) + 0.5, np.arange(window.height) + 0.5)
-    row, col = _pixels(other.grid, grid, rows + window.row, cols + window.col)
+    row, col = pixels_in(other.grid, grid, rows + window.row, cols + window.col)
     height, width = other.grid.shape
     within = (row >= 0) & (row < height) & (col >= 0) & (col < width)
     states = np.full(window.shape, _ABSENT, np.uint8)
@@ -55,11 +55,11 @@ def _states(other: ClassMap, grid: Grid, window: Window) -> NDArray[np.uint8]:
     return states
 
 
-def _may_meet(other: Grid, grid: Grid, window: Window) -> bool:
+def may_meet(other: Grid, grid: Grid, window: Window) -> bool:
     """Tell if a window may reach into another grid, by points along its edges and inside."""
     rows = np.linspace(window.row, window.row_end, _EDGE_POINTS)
     cols = np.linspace(window.col, window.col_end, _EDGE_POINTS)
-    row, col = _pixels(other, grid, *np.meshgrid(rows, cols, indexing="ij"))
+    row, col = pixels_in(other, grid, *np.meshgrid(rows, cols, indexing="ij"))
     row, col = row[np.isfinite(row)], col[np.isfinite(col)]
     if not row.size or not col.size:
         return False
@@ -69,7 +69,7 @@ def _may_meet(other: Grid, grid: Grid, window: Window) -> bool:
     return not (below or col.max() < -slack or col.min() > width + slack)
 
 
-def _pixels(
+def pixels_in(
     other: Grid, grid: Grid, rows: NDArray[np.float64], cols: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rows and columns in another grid of places given in rows and columns of a grid; infinite where unknown."""

@@ -2,14 +2,16 @@
 
 Every raster of the user passes `open_raster`: a regular local file, of a kind known by its first bytes, with
 the driver pinned, nothing read or written beside it, its header checked before its pixels, and the valid
-mask computed from every source of validity there is.
+mask computed from every source of validity there is. A `RemotePath`, which a verb gives where the user has
+allowed it, is read part by part from its server; no other name reaches the network.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -26,11 +28,13 @@ from hectares.core.bands import choose_bands
 from hectares.core.scene import Chip, place
 from hectares.core.window import Window
 from hectares.errors import BandError, InputError, RasterError
-from hectares.io.file_kind import local_file, sniff
+from hectares.io.file_kind import driver_of, local_file, sniff
 from hectares.io.rasters.raster_header import MAX_PIXELS as MAX_PIXELS
 from hectares.io.rasters.raster_header import RasterFacts as RasterFacts
 from hectares.io.rasters.raster_header import channels_of, check_header, palette_of, read_facts
 from hectares.io.rasters.tiff_pages import open_pages
+from hectares.io.remote import GDAL_OPTIONS as REMOTE_OPTIONS
+from hectares.io.remote import RemotePath, ask, unreachable
 
 _GDAL_OPTIONS = {
     "GDAL_CACHEMAX": 256,  # MiB of decoded blocks; the default grows with the machine, not with the work
@@ -67,8 +71,11 @@ def open_raster(
 
     Raises RasterError for what is no raster, BandError for bands that are not there.
     """
-    path = local_file(path)
-    driver = sniff(path)
+    if isinstance(path, RemotePath):
+        driver = driver_of(ask(path).head, path)
+    else:
+        path = local_file(path)
+        driver = sniff(path)
     raster = RasterFile(
         path,
         driver,
@@ -111,6 +118,7 @@ class RasterFile:
         crs: str | None = None,
     ) -> None:
         self.path = path
+        self._options = _GDAL_OPTIONS | (REMOTE_OPTIONS if isinstance(path, RemotePath) else {})
         self._driver = driver
         self._use_nodata = use_nodata
         self._finite_only = True
@@ -120,7 +128,7 @@ class RasterFile:
         self._damage: list[Window] = []
         self._search = threading.Lock()
         self._readable_rows: int | None = None  # of a file that is decoded from top to bottom, once it has failed
-        with rasterio.Env(**_GDAL_OPTIONS):
+        with rasterio.Env(**self._options):
             dataset = self._dataset()
             try:
                 check_header(path, dataset)
@@ -175,13 +183,15 @@ class RasterFile:
         inside = window & self.grid.window
         if not inside.pixels:
             return Chip(np.zeros((len(self._selected), *window.shape), self.dtype), np.zeros(window.shape, np.bool_))
-        with rasterio.Env(**_GDAL_OPTIONS):
+        with rasterio.Env(**self._options):
             if self._readable_rows is not None and inside.row_end > self._readable_rows:
                 return place(self._read_around_damage(inside), inside, window)
             try:
                 chip = self._read_inside(inside)
             except RasterioError as error:
                 self._drop_handle()
+                if isinstance(self.path, RemotePath):
+                    return place(self._read_again(self.path, inside), inside, window)
                 if not self._tolerate_damage:
                     raise RasterError(
                         f"{self.path}: pixels at row {inside.row}, col {inside.col} "
@@ -190,6 +200,15 @@ class RasterFile:
                     ) from error
                 chip = self._read_around_damage(inside)
         return place(chip, inside, window)
+
+    @contextlib.contextmanager
+    def lend(self) -> Iterator[rasterio.DatasetReader]:
+        """Lend the handle of this thread to a library that reads by itself, under the options of this door.
+
+        What was chosen here, such as bands and scale, does not count for it.
+        """
+        with rasterio.Env(**self._options):
+            yield self._dataset()
 
     def close(self) -> None:
         """Close the handles of all threads."""
@@ -210,7 +229,7 @@ class RasterFile:
         """Give the handle of this thread, or what stands in for one if the bands are pages."""
         handle = getattr(self._local, "handle", None)
         if handle is None:
-            handle = self._open(str(self.path))
+            handle = self._open(self.path.gdal_name if isinstance(self.path, RemotePath) else str(self.path))
             if handle.subdatasets:
                 try:
                     handle = open_pages(self.path, handle, self._open)
@@ -231,6 +250,8 @@ class RasterFile:
                     f"{self.path}: the name of the file or of its folder is not UTF-8; rename it"
                 ) from error
             except RasterioIOError as error:
+                if isinstance(self.path, RemotePath):
+                    ask(self.path)  # raises what it is, where the connection broke
                 raise RasterError(f"{self.path}: cannot be opened as {self._driver} ({error})") from error
 
     def _drop_handle(self) -> None:
@@ -240,6 +261,16 @@ class RasterFile:
             self._local.handle = None
             self._handles.remove(handle)
             handle.close()
+
+    def _read_again(self, path: RemotePath, window: Window) -> Chip:
+        """Read a window from a server once more; what fails then is never taken for a gap of the scene."""
+        ask(path)
+        try:
+            return self._read_inside(window)
+        except (RasterioError, RasterError) as error:
+            self._drop_handle()
+            what = f"row {window.row}, col {window.col} failed twice; a damaged file does so each time: download it"
+            raise unreachable(path, what) from error
 
     def _read_inside(self, window: Window) -> Chip:
         dataset = self._dataset()

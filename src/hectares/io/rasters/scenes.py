@@ -111,6 +111,11 @@ class SceneFile:
         return self._layers[0].raster.facts
 
     @property
+    def all_tags(self) -> tuple[dict[str, str], ...]:
+        """What the tags of each file say."""
+        return tuple(layer.raster.facts.tags for layer in self._layers)
+
+    @property
     def depths(self) -> tuple[int | None, ...]:
         """Bits that the values of each band use: None for floats, 0 for indices, which have no unit."""
         of_band = {p: layer.depth for layer in self._layers for p in self._chosen if layer.has(p)}
