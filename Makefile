@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-browser test-all lint types bench lock clean
+.PHONY: demo test test-browser test-tutorials test-all site notebooks lint types bench lock clean
 
 demo: $(STAMP)
 	$(BIN)/hectares demo demo --overwrite
@@ -17,6 +17,18 @@ test: $(STAMP)
 # Skipped where there is no Chromium.
 test-browser: $(STAMP)
 	$(BIN)/python -m pytest -m browser tests/browser
+
+# Every command of the tutorials, and the site; minutes, so not part of `test`.
+test-tutorials: $(STAMP)
+	$(BIN)/python -m pytest -n auto tests/docs
+
+# The documentation as pages, in build/site.
+site: $(STAMP)
+	$(BIN)/python -m mkdocs build --strict
+
+# The notebooks of the tutorials, from their pages.
+notebooks: $(STAMP)
+	$(BIN)/python docs/tools/notebooks.py
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -n auto
