@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from hectares.assemble import assemble_shards as assemble_shards
     from hectares.change import measure_change as measure_change
     from hectares.compare import compare_recipe as compare_recipe
     from hectares.compare import compare_runs as compare_runs
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from hectares.config.estimate import EstimateConfig as EstimateConfig
     from hectares.config.evaluate import EvaluateConfig as EvaluateConfig
     from hectares.config.measure import MeasureConfig as MeasureConfig
+    from hectares.config.mosaic import MosaicConfig as MosaicConfig
     from hectares.config.objects import ObjectsConfig as ObjectsConfig
     from hectares.config.predict import PredictConfig as PredictConfig
     from hectares.config.prepare import PrepareConfig as PrepareConfig
+    from hectares.config.quantize import QuantizeConfig as QuantizeConfig
     from hectares.config.report import ReportConfig as ReportConfig
     from hectares.config.sample import SampleConfig as SampleConfig
     from hectares.config.source import SourceConfig as SourceConfig
@@ -65,10 +68,12 @@ if TYPE_CHECKING:
     from hectares.measure import measure_maps as measure_maps
     from hectares.monitor import Monitor as Monitor
     from hectares.monitor import Problem as Problem
+    from hectares.mosaic import predict_mosaic as predict_mosaic
     from hectares.notebook import show as show
     from hectares.objects import score_objects as score_objects
     from hectares.predict import predict_scene as predict_scene
     from hectares.prepare import prepare_chips as prepare_chips
+    from hectares.quantize import quantize_segmenter as quantize_segmenter
     from hectares.report import write_report as write_report
     from hectares.sample import sample_map as sample_map
     from hectares.start import run_demo as run_demo
@@ -102,10 +107,12 @@ _HOMES = {
     "LegendError": "errors",
     "MeasureConfig": "config.measure",
     "Monitor": "monitor",
+    "MosaicConfig": "config.mosaic",
     "ObjectsConfig": "config.objects",
     "PredictConfig": "config.predict",
     "PrepareConfig": "config.prepare",
     "Problem": "monitor",
+    "QuantizeConfig": "config.quantize",
     "RasterLabel": "io.catalog",
     "ReportConfig": "config.report",
     "SampleConfig": "config.sample",
@@ -116,6 +123,7 @@ _HOMES = {
     "VectorizeConfig": "config.vectorize",
     "ViewConfig": "config.view",
     "Window": "core.window",
+    "assemble_shards": "assemble",
     "check_contest": "contest",
     "compare_recipe": "compare",
     "compare_runs": "compare",
@@ -128,12 +136,14 @@ _HOMES = {
     "measure_maps": "measure",
     "open_raster": "io.rasters.raster",
     "pixel_area": "core.area",
+    "predict_mosaic": "mosaic",
     "predict_scene": "predict",
     "prepare_chips": "prepare",
+    "quantize_segmenter": "quantize",
     "run_demo": "start",
     "sample_map": "sample",
-    "show": "notebook",
     "score_objects": "objects",
+    "show": "notebook",
     "train_segmenter": "train",
     "vectorize_map": "vectorize",
     "verify_file": "verify",

@@ -1,4 +1,4 @@
-"""The table of commands, in the order of `--help`."""
+"""The table of commands, in the groups and the order of `--help`."""
 
 from __future__ import annotations
 
@@ -21,35 +21,15 @@ from hectares.cli.verify import verify
 from hectares.cli.view import view
 from hectares.cli.weights import weights
 
-COMMANDS = (
-    init,
-    demo,
-    formats,
-    networks,
-    segmenters,
-    weights,
-    presets,
-    recipes,
-    check,
-    info,
-    verify,
-    labels,
-    prepare,
-    train,
-    predict,
-    assemble,
-    evaluate,
-    compare,
-    measure,
-    vectorize,
-    objects,
-    sample,
-    estimate,
-    change,
-    report,
-    view,
-    serve,
-    export,
-    quantize,
-    contest,
-)
+GROUPS = {
+    "Start": (init, demo, serve),
+    "From labels to a segmenter": (check, labels, prepare, train, compare, export, quantize),
+    "From scenes to maps": (predict, assemble, evaluate, objects, contest),
+    "From maps to hectares": (measure, sample, estimate, change),
+    "For people and GIS": (vectorize, view, report),
+    "What is this, and is it right?": (info, verify),
+    "What there is to choose from": (formats, networks, weights, presets, recipes, segmenters),
+}
+"""The commands, in the order of work."""
+
+COMMANDS = tuple(function for group in GROUPS.values() for function in group)

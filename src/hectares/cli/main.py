@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
 from hectares import __version__
 from hectares.cli import commands
@@ -31,8 +31,13 @@ def build_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,  # it would end with 130 and without a word
     )
-    for position, function in enumerate(commands.COMMANDS):
-        app.command(function, sort_key=position)  # type: ignore[call-overload]
+    for place, (title, functions) in enumerate(commands.GROUPS.items()):
+        group = Group(title, sort_key=place)
+        for position, function in enumerate(functions):
+            app.command(function, group=group, sort_key=position)
+    also = Group("Also", sort_key=len(commands.GROUPS))
+    for flag in ("--help", "--version"):
+        app[flag].group = (also,)
     return app
 
 
