@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
-import rasterio.shutil
 
+from dying import DISK_STEPS, Pointwise, arm, dies
 from factory import WriteRaster
 from hectares.config.predict import PredictConfig
 from hectares.core.bands import BandStats
@@ -29,25 +25,8 @@ from hectares.scale import scene_job
 
 CONFIG = PredictConfig(tile_px=16, overlap_px=0, batch=2)
 OTHER = PredictConfig(tile_px=16, overlap_px=0, batch=2, unsure=0.5)
-KILLED = 9
 STEPS = pytest.mark.parametrize(("first", "stride"), [(4, 23), pytest.param(1, 1, marks=pytest.mark.slow)])
 """A few steps, or all of them."""
-DISK_STEPS = [(io, "open"), (os, "replace"), (os, "rename"), (os, "fsync"), (os, "mkdir")]
-ALL_STEPS = [*DISK_STEPS, (os, "unlink"), (os, "rmdir"), (rasterio, "open"), (rasterio.shutil, "copy")]
-
-
-class Pointwise:
-    """A runtime whose logits are the bands."""
-
-    stride = 4
-
-    def __init__(self, spec: SegmenterSpec) -> None:
-        self.spec = spec
-        self.facts = {"runtime": "pointwise"}
-
-    def logits(self, image: np.ndarray) -> np.ndarray:
-        """Give the bands."""
-        return image
 
 
 @dataclass
@@ -92,42 +71,6 @@ def _contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if path.is_file()}
 
 
-def _arm(steps: list[tuple[Any, str]], number: int, fault: Callable[[], None], patch: pytest.MonkeyPatch) -> list[int]:
-    """Let something happen at the n-th step that changes the disk; gives a list whose one value counts steps."""
-    count = [0]
-
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            mode = options.get("mode", args[1] if len(args) > 1 and isinstance(args[1], str) else "r")
-            if function.__name__ != "open" or mode.strip("b") != "r":
-                count[0] += 1
-                if count[0] == number:
-                    fault()
-            return function(*args, **options)
-
-        return call
-
-    for module, name in steps:
-        patch.setattr(module, name, counted(getattr(module, name)))
-    return count
-
-
-def _dies(action: Callable[[], None], number: int) -> bool:
-    """Do something in a child process that is gone before its n-th step on the disk; False if it ended before that."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            _arm(ALL_STEPS, number, lambda: os._exit(KILLED), pytest.MonkeyPatch())
-            action()
-            code = 0
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in {0, KILLED}
-    return code == KILLED
-
-
 @pytest.mark.parametrize("overwrite", [False, True])
 @STEPS
 def test_killed_before_any_step_the_same_command_gives_the_same_files(
@@ -137,7 +80,7 @@ def test_killed_before_any_step_the_same_command_gives_the_same_files(
     expected, old = _contents(work.folder / "whole"), _contents(work.folder / "old")
     for number in range(first, 1000, stride):
         out = work.prepared(f"out-{number}", overwrite=overwrite)
-        died = _dies(lambda out=out: work.predict(out, overwrite=overwrite), number)  # type: ignore[misc]
+        died = dies(number, work.run, work.scene, out, CONFIG, overwrite=overwrite)
         for name in ("map.tif", "scores.tif"):
             found = (out / name).read_bytes() if (out / name).exists() else None
             assert found in {expected[name], old[name] if overwrite else None}, f"step {number}"
@@ -165,7 +108,7 @@ def test_with_a_full_disk_at_any_step_nothing_is_lost(work: Work, first: int, st
     for number in range(first, 1000, stride):
         out = work.prepared(f"out-{number}", overwrite=overwrite)
         with pytest.MonkeyPatch.context() as patch:
-            count = _arm(DISK_STEPS, number, full, patch)
+            count = arm(DISK_STEPS, number, full, patch)
             try:
                 work.predict(out, overwrite=overwrite)
             except ResourceError as error:
