@@ -129,6 +129,7 @@ def test_a_scene_without_the_bands_of_an_index_is_refused(scene: Path, tmp_path:
         predict_scene(run, other, tmp_path / "m.tif", PredictConfig(device="cpu"))
 
 
+@pytest.mark.slow
 def test_balancing_finds_more_of_a_rare_class(tmp_path: Path):
     from factory import save_raster
 

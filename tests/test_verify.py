@@ -307,6 +307,7 @@ def test_a_changed_table_of_change_is_noticed(copy: Path):
 
 
 def test_a_table_beside_the_record_of_polygons_is_not_proven_by_it(copy: Path):
-    vectorize_map(copy / "map.tif", copy / "areas.gpkg", VectorizeConfig(), overwrite=True)
+    vectorize_map(copy / "map.tif", copy / "other.gpkg", VectorizeConfig())
+    (copy / "other.json").replace(copy / "areas.json")
     with pytest.raises(InputError, match=r"areas.json beside it is that of polygons"):
         _verify(copy / "areas.csv")
