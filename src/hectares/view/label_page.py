@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-import jinja2
-
 from hectares.core.colors import hex_color
 from hectares.core.legend import Legend
 from hectares.view.render import Picture, encode_photo
+from hectares.view.template import fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +43,9 @@ class Task:
 
 def render_label_page(title: str, token: str, legend: Legend, tasks: list[dict[str, object]], version: str) -> str:
     """Give the page as HTML; `token` tells apart what is kept in the browser for different samples."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hectares.view"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     classes = [{"code": c.code, "name": c.name, "color": hex_color(c.color)} for c in legend.classes]
     content = {"title": title, "token": token, "classes": classes, "points": tasks}
-    return environment.get_template("label.html").render(title=title, content=content, version=version)
+    return fill("label.html", title=title, content=content, version=version)
 
 
 def task_record(task: Task) -> dict[str, object]:

@@ -14,7 +14,6 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from hectares.core.area import nominal_pixel_area
@@ -25,6 +24,7 @@ from hectares.core.window import Window
 from hectares.view.page import Source
 from hectares.view.pyramid import TILE_PX, MapTile
 from hectares.view.tables import Fact
+from hectares.view.template import fill
 
 SCRIPTS = (
     "words.js", "places.js", "tiles.js", "layers.js", "stage.js", "counting.js", "polygon.js", "panel.js", "page.js",
@@ -148,19 +148,11 @@ def page_files(
     `more` are scripts, by name, that run after those of the page.
     """
     scripts = (*SCRIPTS, *more)
-    page = environment().get_template("map/index.html").render(title=title, style=STYLE, scripts=scripts)
+    page = fill("map/index.html", title=title, style=STYLE, scripts=scripts)
     folder = resources.files("hectares.view") / _FOLDER
     files = {f"page/{name}": (folder / name).read_bytes() for name in (STYLE, *SCRIPTS)}
     files |= {f"page/{name}": script for name, script in more.items()}
     return {"index.html": page.encode(), "page/content.js": _script(content), **files}
-
-
-def environment() -> jinja2.Environment:
-    """Give what fills in templates: text is escaped, and a name that is missing is an error."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("hectares.view"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
 
 
 def _script(content: Mapping[str, Any]) -> bytes:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import jinja2
-
 from hectares.core.area import AreaTable
 from hectares.core.legend import hex_color
 from hectares.view.cards import data_card, model_card
@@ -20,6 +18,7 @@ from hectares.view.place import place_line
 from hectares.view.polygons import polygon_section
 from hectares.view.sections import map_image, scene_image, scene_of
 from hectares.view.tables import area_section, score_section
+from hectares.view.template import fill
 
 _MOST_ROWS = 40
 
@@ -74,14 +73,7 @@ class Cell:
 
 def render_cell(cell: Cell) -> str:
     """Give a cell as HTML that stands for itself in a larger page. All text is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hectares.view"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("notebook.html").render(cell=cell)
+    return fill("notebook.html", cell=cell)
 
 
 def _text(part: Part) -> Iterator[str]:

@@ -9,8 +9,6 @@ import base64
 import struct
 from dataclasses import dataclass, field
 
-import jinja2
-
 from hectares.view.account import Check
 from hectares.view.cards import DataSection
 from hectares.view.changes import ChangeSection
@@ -19,6 +17,7 @@ from hectares.view.estimates import EstimateSection
 from hectares.view.polygons import PolygonSection
 from hectares.view.sheet import Sheet
 from hectares.view.tables import AreaSection, Fact, ScoreSection
+from hectares.view.template import fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +198,4 @@ class Page:
 
 def render_page(page: Page) -> str:
     """Give the page as HTML. The same page gives the same text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hectares.view"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(page=page)
+    return fill("report.html", page=page)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from hectares.view.map_page import environment
+from hectares.view.template import fill
 
 _FOLDER = "templates/service"
 ASSETS: Mapping[str, str] = {
@@ -60,4 +60,4 @@ def operations_page(operations: Sequence[Operation], version: str) -> str:
 
 
 def _fill(template: str, **values: object) -> str:
-    return environment().get_template(f"service/{template}").render(styles=STYLES, **values)
+    return fill(f"service/{template}", styles=STYLES, **values)

@@ -15,7 +15,7 @@ from pycocotools import mask as masks
 
 from hectares.errors import InputError
 from hectares.io.artefact import read_json
-from hectares.io.shapes.coco_schema import CocoImage
+from hectares.io.shapes.coco_schema import CocoImage, packed_ring
 from hectares.io.shapes.rle import rle_fault
 
 EXPECTED = "a list [{image_id, category_id, segmentation, score}, ...]"
@@ -72,17 +72,8 @@ def pack_prediction(record: dict[str, Any]) -> dict[str, Any]:
     """Give a prediction with its rings as arrays, which take less memory; any other object as it is."""
     shape = record.get("segmentation")
     if "image_id" in record and type(shape) is list:
-        return record | {"segmentation": [_packed(ring) for ring in shape]}
+        return record | {"segmentation": [packed_ring(ring) for ring in shape]}
     return record
-
-
-def _packed(numbers: Any) -> Any:
-    if type(numbers) is not list or not set(map(type, numbers)) <= _NUMBERS:
-        return numbers
-    try:
-        return array("d", numbers)
-    except OverflowError:
-        return numbers
 
 
 def read_results(path: Path, content: object = None) -> CocoResults:
@@ -135,7 +126,7 @@ def shape_fault(shape: Any, size: CocoImage) -> tuple[str, str, str] | None:
         wanted = f"run lengths over {size.height} x {size.width} px (height x width)"
         return None if fault is None else ("", f"no mask: it {fault}", wanted)
     for r, ring in enumerate(shape):
-        numbers = _packed(ring)
+        numbers = packed_ring(ring)
         if type(numbers) is not array or len(numbers) < 6 or len(numbers) % 2:
             return f"[{r}]", _short(ring), "pairs of x and y, at least three"
         points = np.frombuffer(numbers, np.float64).reshape(-1, 2)
@@ -154,7 +145,7 @@ def to_runs(shape: Any, size: CocoImage) -> Runs:
     """Give a checked `segmentation` as compressed run lengths; several rings are their union."""
     if isinstance(shape, dict):
         return compressed(shape["counts"], (size.height, size.width))
-    rings = [np.frombuffer(_packed(ring), np.float64) for ring in shape]
+    rings = [np.frombuffer(packed_ring(ring), np.float64) for ring in shape]
     runs: Runs = masks.merge(masks.frPyObjects(rings, size.height, size.width))
     return runs
 

@@ -111,13 +111,14 @@ def pack_annotation(record: dict[str, Any]) -> dict[str, Any]:
     packed = {key: record[key] for key in _KEYS if key in record}
     shape, box = record.get("segmentation"), record.get("bbox")
     if type(shape) is list:
-        packed["segmentation"] = [_packed(ring) for ring in shape]
+        packed["segmentation"] = [packed_ring(ring) for ring in shape]
     if box is not None:
-        packed["bbox"] = _packed(box)
+        packed["bbox"] = packed_ring(box)
     return packed
 
 
-def _packed(numbers: Any) -> Any:
+def packed_ring(numbers: Any) -> Any:
+    """Give a list of numbers as an array, which takes less memory; anything else as it is."""
     if type(numbers) is not list or not set(map(type, numbers)) <= _NUMBERS:
         return numbers
     try:
@@ -301,7 +302,7 @@ class _AnnotationReader:
         self._category.append(category)
         self._ring.append(rings - 1)
         self._rings.append(len(self._ends) - rings)
-        box = _packed(entry.get("bbox"))
+        box = packed_ring(entry.get("bbox"))
         self._boxes.extend(box if type(box) is array and len(box) == 4 else _NO_BOX)
 
     def _read_rings(self, shape: object) -> None:
@@ -310,7 +311,7 @@ class _AnnotationReader:
             raise _FaultError(".segmentation", f"is {_short(shape)}; {expected}")
         begin, first = len(self._numbers), len(self._ends)
         for r, ring in enumerate(shape):
-            numbers = _packed(ring)
+            numbers = packed_ring(ring)
             what = None
             if type(numbers) is not array:
                 bad = next((v for v in numbers if type(v) not in _NUMBERS), "a number of hundreds of digits")
