@@ -23,7 +23,8 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window as RioWindow
 
-WAYS = ("naive", "torch", "onnx", "bare-torch", "bare-onnx")
+RUNTIMES = ("torch", "onnx", "openvino")
+WAYS = ("naive", *RUNTIMES, *(f"bare-{runtime}" for runtime in RUNTIMES))
 _QUIET_CORES = 0.2
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -239,11 +240,11 @@ def main() -> None:
             is_quiet = sample["others"] < _QUIET_CORES
             loud += not is_quiet
             shown = ", ".join(f"{key} {value:.2f}" for key, value in sample.items())
-            print(f"{way:<11} {shown}{'' if is_quiet else '   (not quiet)'}", flush=True)
+            print(f"{way:<13} {shown}{'' if is_quiet else '   (not quiet)'}", flush=True)
             if is_quiet or given.any:
                 kept[way].append(sample)
         subprocess.run(_command("same-tiles", folder), check=True, stdout=subprocess.DEVNULL)
-        agreement = {way: _agreement(folder, way) for way in ("torch", "onnx") if way in given.ways}
+        agreement = {way: _agreement(folder, way) for way in RUNTIMES if way in given.ways}
     _report(given.size, kept, loud, agreement)
 
 
@@ -262,7 +263,7 @@ def _report(size: int, kept: dict[str, list[dict[str, Any]]], loud: int, agreeme
         way: {key: statistics.median(s[key] for s in found) for key in found[0]} for way, found in kept.items() if found
     }
     ratios: dict[str, float] = {}
-    for way in ("torch", "onnx"):
+    for way in RUNTIMES:
         ours, loop, limit = medians.get(way), medians.get("naive"), medians.get(f"bare-{way}")
         if ours and loop:
             ratios[f"{way}: whole process, times faster than naive"] = loop["wall_s"] / ours["wall_s"]
