@@ -12,7 +12,7 @@ import pytest
 
 import hectares
 
-HEAVY = ("torch", "rasterio", "pandas", "matplotlib", "scipy", "pyogrio")
+HEAVY = ("torch", "numpy", "rasterio", "pandas", "matplotlib", "scipy", "pyogrio")
 SOURCE = Path(hectares.__file__).parent
 NO_CLI = pytest.mark.skipif(not (SOURCE / "cli" / "main.py").exists(), reason="the command line is not written yet")
 REPORT = f"print(*sorted({{m.split('.')[0] for m in sys.modules}} & {set(HEAVY)!r}), file=sys.stderr)"
@@ -45,7 +45,7 @@ except SystemExit as end:
 
 @pytest.mark.parametrize("module", ["core.area", "core.window", "core.confusion", "errors", "monitor"])
 def test_arithmetic_works_without_files_and_networks(module: str):
-    assert _loaded_by(f"import hectares.{module}") == []
+    assert set(_loaded_by(f"import hectares.{module}")) <= {"numpy"}
 
 
 def test_files_are_read_without_torch():

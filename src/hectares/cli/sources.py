@@ -12,7 +12,6 @@ from hectares.cli.console import ConsoleMonitor, next_step, table
 from hectares.cli.options import Writing
 from hectares.cli.running import OPTIONS, Outcome, run_verb
 from hectares.config.labels import LabelsConfig
-from hectares.core.sampling import SPLITS
 from hectares.view.numbers import hectares as format_hectares
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ def labels(
     """
 
     def work(monitor: ConsoleMonitor) -> Outcome:
+        from hectares.core.sampling import SPLITS
         from hectares.labels import write_labels
 
         written = write_labels(layout, source, out, config, overwrite=general.overwrite, monitor=monitor)
