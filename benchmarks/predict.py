@@ -1,40 +1,60 @@
 """A whole prediction against the loop that everybody writes first, and against the bare forward passes.
 
-Each way runs in a process of its own, in turn, on the same scene and weights. A sample counts if the rest of the
-machine took less than a fifth of a processor meanwhile; `--any` counts all.
+Each way runs in a process of its own, in turn, on the same scene and weights: those of a network that was trained for a
+minute, so that its decisions are as clear as those of real ones. A sample counts if the rest of the machine took less
+than a fifth of a processor meanwhile; `--any` counts all. The way of torchgeo is among them where it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
+from quiet import MOST_CORES, Meter
 from rasterio.windows import Window as RioWindow
 
-RUNTIMES = ("torch", "onnx", "openvino")
-WAYS = ("naive", *RUNTIMES, *(f"bare-{runtime}" for runtime in RUNTIMES))
-_QUIET_CORES = 0.2
-_TICKS = os.sysconf("SC_CLK_TCK")
+FORMS = ("torch-fp32", "torch-bf16", "onnx-fp32", "openvino-fp32", "openvino-bf16", "openvino-int8")
+LOOPS = ("naive", *(["torchgeo"] if find_spec("torchgeo") else []))
+WAYS = (*LOOPS, *FORMS, *(f"bare-{form}" for form in FORMS))
+CLASSES = 6
+_COLORS = np.array([[120, 110, 90], [60, 120, 50], [180, 60, 50], [110, 110, 115], [40, 70, 140], [200, 190, 120]])
+_MEAN, _STD = 110.0, 50.0
+"""How the loops scale values; ours scales by the statistics of its chips."""
+
+
+def draw_fields(side: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Give an image (3, side, side) and its classes: smooth regions with small squares in them, colors with noise."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.standard_normal((side // 64 + 3, side // 64 + 3))
+    at = np.arange(side) / 64
+    low, part = at.astype(int), (at % 1)[:, None]
+    rows = coarse[low] * (1 - part) + coarse[low + 1] * part  # bilinear, down and then across
+    surface = rows[:, low] * (1 - part.T) + rows[:, low + 1] * part.T
+    classes = np.digitize(surface, [-0.8, -0.2, 0.4, 1.0]).astype(np.uint8)
+    for row, col, height, width in zip(
+        *rng.integers(0, side, (2, side * side // 8192)), *rng.integers(8, 40, (2, side * side // 8192)), strict=True
+    ):
+        classes[row : row + height, col : col + width] = CLASSES - 1
+    image = _COLORS.astype(np.int16)[classes].transpose(2, 0, 1) + rng.integers(-24, 25, (3, side, side), np.int16)
+    return np.clip(image, 0, 255).astype(np.uint8), classes
 
 
 def make_scene(path: Path, side: int) -> None:
-    """Fields with some noise: neither flat nor random, so that files compress as images do."""
-    rng = np.random.default_rng(0)
-    fields = np.kron(rng.integers(40, 220, (3, -(-side // 96), -(-side // 96)), dtype=np.uint8), np.ones((1, 96, 96)))
-    noise = rng.integers(-8, 9, (3, side, side), dtype=np.int16)
-    image = (fields[:, :side, :side] + noise).astype(np.uint8)
+    """Write the scene that is predicted."""
+    image, _ = draw_fields(side, seed=0)
     profile = {
         "driver": "GTiff", "dtype": "uint8", "count": 3, "height": side, "width": side, "tiled": True,
         "blockxsize": 512, "blockysize": 512, "compress": "DEFLATE", "crs": "EPSG:32633",
@@ -45,31 +65,35 @@ def make_scene(path: Path, side: int) -> None:
 
 
 def make_segmenter(folder: Path, network: str, encoder: str) -> None:
-    """A network with random weights, but statistics and scores as after training; with its ONNX form."""
-    import torch
-
-    from hectares.core.bands import BandStats
+    """Train on another scene of the kind for a hundred steps, with all forms; that in int8 is kept as it comes out."""
+    from hectares.config.prepare import PrepareConfig
+    from hectares.config.quantize import QuantizeConfig
+    from hectares.config.train import TrainConfig
+    from hectares.core.grid import Grid
     from hectares.core.legend import Legend
-    from hectares.core.spec import SegmenterSpec
-    from hectares.io.artefact import stamp
-    from hectares.io.segmenter import save_segmenter
-    from hectares.model.networks.zoo import build_network
-    from hectares.model.segmenter import weights_of
-    from hectares.runtime.finishing import finish_segmenter
+    from hectares.io.artefact import dump_json
+    from hectares.io.rasters.class_map import write_class_map
+    from hectares.io.rasters.scene_file import write_scene
+    from hectares.prepare import prepare_chips
+    from hectares.quantize import quantize_segmenter
+    from hectares.train import train_segmenter
 
-    torch.manual_seed(0)
-    options = {"encoder": encoder} if network == "unet" else {"width": 16}
-    built = build_network(network, options, bands=3, classes=6)
-    built.train()
-    with torch.no_grad():
-        for _ in range(8):  # running statistics that fit
-            built(torch.randn(2, 3, 128, 128))
-    stats = BandStats(("red", "green", "blue"), (128.0,) * 3, (60.0,) * 3)
-    legend = Legend.of({k + 1: f"class {k}" for k in range(6)}).for_maps()
     folder.mkdir()
-    spec = SegmenterSpec(network, options, stats, legend, 0.5, 256)
-    save_segmenter(folder, spec, weights_of(built), stamp("segmenter", config={}, inputs={}))
-    finish_segmenter(folder, ())
+    image, classes = draw_fields(1536, seed=1)
+    grid = Grid("EPSG:32633", rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000), classes.shape)
+    legend = Legend.of({k + 1: f"class {k}" for k in range(CLASSES)}).for_maps()
+    write_scene(folder / "scene.tif", image, grid, ("red", "green", "blue"), nodata=None, overwrite=True)
+    write_class_map(folder / "label.tif", classes, grid, legend, {}, overwrite=True)
+    (folder / "legend.json").write_text(dump_json(legend.to_json()))
+    scenes = [{"id": "s", "image": "scene.tif", "label": "label.tif"}]
+    (folder / "catalog.json").write_text(dump_json({"legend": "legend.json", "scenes": scenes}))
+    splits = PrepareConfig(chip_px=192, split="block", val_share=0.2, test_share=0.2)
+    prepare_chips(folder / "catalog.json", folder / "chips", splits)
+    options: dict[str, Any] = {"encoder": encoder} if network == "unet" else {"width": 16}
+    config = TrainConfig(network=network, **options, batch=8, epochs=4, steps_per_epoch=25, device="cpu")
+    train_segmenter(folder / "chips", folder / "run", config)
+    quantized = quantize_segmenter(folder / "run", folder / "chips", QuantizeConfig(calibrate=24, keep=True))
+    print(f"int8 {'would' if quantized.is_enough else 'would not'} be taken unasked: {quantized.record}", flush=True)
 
 
 def naive(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: int = 64) -> dict[str, float]:
@@ -81,7 +105,7 @@ def naive(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: int
     from hectares.model.segmenter import fill
 
     stored = find_segmenter(segmenter)
-    network = build_network(stored.spec.network, stored.spec.options, bands=3, classes=6).eval()
+    network = build_network(stored.spec.network, stored.spec.options, bands=3, classes=CLASSES).eval()
     fill(network, stored.weights())
     started, inside, half, step = time.monotonic(), 0.0, overlap // 2, tile - overlap
     with rasterio.open(scene) as source, rasterio.open(out, "w", **{**source.profile, "count": 1}) as target:
@@ -93,7 +117,7 @@ def naive(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: int
                 source.read(window=RioWindow(col, row, tile, tile), boundless=True, fill_value=128)
                 for row, col in batch
             ]
-            scaled = torch.from_numpy((np.stack(images).astype(np.float32) - 128) / 60)
+            scaled = torch.from_numpy((np.stack(images).astype(np.float32) - _MEAN) / _STD)
             before = time.monotonic()
             with torch.no_grad():
                 logits = network(scaled)
@@ -105,7 +129,46 @@ def naive(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: int
     return {"steady_s": time.monotonic() - started, "forward_s": inside}
 
 
-def predict(runtime: str, segmenter: Path, scene: Path, out: Path) -> dict[str, float]:
+def torchgeo(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: int = 64) -> dict[str, float]:
+    """The sampler and loader of its documentation; the windows are summed by hand, since it has nothing for that."""
+    import torch
+    from torch.utils.data import DataLoader
+    from torchgeo.datasets import RasterDataset, stack_samples
+    from torchgeo.samplers import GridGeoSampler
+
+    from hectares.io.segmenter import find_segmenter
+    from hectares.model.networks.zoo import build_network
+    from hectares.model.segmenter import fill
+
+    class Scene(RasterDataset):
+        filename_glob, is_image, separate_files = scene.name, True, False
+
+    stored = find_segmenter(segmenter)
+    network = build_network(stored.spec.network, stored.spec.options, bands=3, classes=CLASSES).eval()
+    fill(network, stored.weights())
+    started = time.monotonic()
+    dataset = Scene(scene.parent)
+    sampler = GridGeoSampler(dataset, size=tile, stride=tile - overlap)
+    with rasterio.open(scene) as source:
+        profile, (height, width), transform = source.profile, source.shape, source.transform
+    summed = np.zeros((CLASSES, height, width), np.float32)
+    for batch in DataLoader(dataset, batch_size=4, sampler=sampler, collate_fn=stack_samples):
+        with torch.no_grad():
+            logits = network((batch["image"] - _MEAN) / _STD).numpy()
+        for bounds, planes in zip(batch["bounds"], logits, strict=True):
+            x, y = bounds[:2]
+            col, row = (
+                round((float(x.start) - transform.c) / transform.a),
+                round((float(y.stop) - transform.f) / transform.e),
+            )
+            top, left, bottom, right = max(row, 0), max(col, 0), min(row + tile, height), min(col + tile, width)
+            summed[:, top:bottom, left:right] += planes[:, top - row : bottom - row, left - col : right - col]
+    with rasterio.open(out, "w", **{**profile, "count": 1}) as target:
+        target.write(summed.argmax(axis=0).astype(np.uint8) + 1, 1)
+    return {"steady_s": time.monotonic() - started}
+
+
+def predict(form: str, segmenter: Path, scene: Path, out: Path) -> dict[str, float]:
     """The command, and when it began and ended to compute."""
     from hectares.config.predict import PredictConfig
     from hectares.monitor import QuietMonitor
@@ -120,17 +183,21 @@ def predict(runtime: str, segmenter: Path, scene: Path, out: Path) -> dict[str, 
             times[f"{stage} ends"] = time.monotonic()
 
     keep_freed_memory()
-    config = PredictConfig(runtime=runtime, device="cpu", precision="fp32", overlap_px=64)  # type: ignore[arg-type]
+    runtime, precision = form.split("-")
+    import_module({"torch": "hectares.runtime.torch", "onnx": "onnxruntime"}.get(runtime, runtime))
+    imported = _memory_mib("VmRSS")
+    config = PredictConfig(runtime=runtime, device="cpu", precision=precision, overlap_px=64)  # type: ignore[arg-type]
     predict_scene(segmenter, scene, out, config, overwrite=True, monitor=Watch())
     ended = time.monotonic()
     return {
         "steady_s": ended - times["predicting begins"],
         "stream_s": times["predicting ends"] - times["predicting begins"],
         "writing_s": ended - times["predicting ends"],
+        "above_imports_mib": _memory_mib("VmHWM") - imported,
     }
 
 
-def bare(runtime: str, segmenter: Path, scene: Path) -> dict[str, float]:
+def bare(form: str, segmenter: Path, scene: Path) -> dict[str, float]:
     """Only the forward passes, on the same tiles, which are in memory already."""
     from hectares.config.predict import PredictConfig
     from hectares.io.rasters.raster import open_raster
@@ -140,8 +207,8 @@ def bare(runtime: str, segmenter: Path, scene: Path) -> dict[str, float]:
     from hectares.scale.setup import plan_tiles
 
     keep_freed_memory()
-    stored = find_segmenter(segmenter)
-    engine = open_runtime(stored, name=runtime, device="cpu", precision="fp32")
+    stored, (runtime, precision) = find_segmenter(segmenter), form.split("-")
+    engine = open_runtime(stored, name=runtime, device="cpu", precision=precision)
     with open_raster(scene) as source:
         tiling = plan_tiles(source, [stored.spec], PredictConfig(overlap_px=64), stride=engine.stride)
         images = [stored.spec.scaler.apply(source.read(tile.read).image)[None] for tile in tiling]
@@ -154,22 +221,20 @@ def bare(runtime: str, segmenter: Path, scene: Path) -> dict[str, float]:
 
 def run_one(way: str, segmenter: Path, scene: Path, out: Path) -> dict[str, float]:
     """Run one way in this process."""
-    kind, _, runtime = way.rpartition("-")
-    if way == "naive":
-        found = naive(segmenter, scene, out)
-    elif way == "same-tiles":
-        found = on_same_tiles(segmenter, scene, out)
-    elif kind == "bare":
-        found = bare(runtime, segmenter, scene)
+    whole = {"naive": naive, "torchgeo": torchgeo, "same-tiles": on_same_tiles}
+    if way in whole:
+        found = whole[way](segmenter, scene, out)
+    elif way.startswith("bare-"):
+        found = bare(way.removeprefix("bare-"), segmenter, scene)
     else:
         found = predict(way, segmenter, scene, out)
-    return found | {"peak_mib": _peak_mib()}
+    return found | {"peak_mib": _memory_mib("VmHWM")}
 
 
-def _peak_mib() -> float:
+def _memory_mib(name: str) -> float:
     """Of this process alone: `getrusage` begins with what the parent had."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
 
 
 def on_same_tiles(segmenter: Path, scene: Path, out: Path) -> dict[str, float]:
@@ -196,23 +261,13 @@ def on_same_tiles(segmenter: Path, scene: Path, out: Path) -> dict[str, float]:
     return {}
 
 
-def _busy_s() -> float:
-    """Seconds of processor time that the whole machine has spent."""
-    user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
-    return (user + nice + system + irq + softirq) / _TICKS
-
-
 def samples(given: argparse.Namespace, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Run all ways in turn, several times; each with the processors that the rest of the machine took."""
     for _ in range(given.rounds):
         for way in given.ways:
-            busy, own = _busy_s(), resource.getrusage(resource.RUSAGE_CHILDREN)
-            started = time.monotonic()
+            meter = Meter()
             done = subprocess.run(_command(way, folder), check=True, capture_output=True, text=True)
-            wall = time.monotonic() - started
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            ours = after.ru_utime + after.ru_stime - own.ru_utime - own.ru_stime
-            others = max(0.0, _busy_s() - busy - ours) / wall
+            wall, others = meter.read()
             yield way, json.loads(done.stdout.splitlines()[-1]) | {"wall_s": wall, "others": others}
 
 
@@ -237,19 +292,19 @@ def main() -> None:
         make_scene(folder / "s.tif", given.size)
         make_segmenter(folder / "segmenter", given.network, given.encoder)
         for way, sample in samples(given, folder):
-            is_quiet = sample["others"] < _QUIET_CORES
+            is_quiet = sample["others"] < MOST_CORES
             loud += not is_quiet
             shown = ", ".join(f"{key} {value:.2f}" for key, value in sample.items())
-            print(f"{way:<13} {shown}{'' if is_quiet else '   (not quiet)'}", flush=True)
+            print(f"{way:<18} {shown}{'' if is_quiet else '   (not quiet)'}", flush=True)
             if is_quiet or given.any:
                 kept[way].append(sample)
         subprocess.run(_command("same-tiles", folder), check=True, stdout=subprocess.DEVNULL)
-        agreement = {way: _agreement(folder, way) for way in RUNTIMES if way in given.ways}
+        agreement = {way: _agreement(folder, way) for way in FORMS if way in given.ways}
     _report(given.size, kept, loud, agreement)
 
 
 def _command(way: str, folder: Path) -> list[str]:
-    paths = folder / "segmenter", folder / "s.tif", folder / f"{way}.tif"
+    paths = folder / "segmenter" / "run", folder / "s.tif", folder / f"{way}.tif"
     return [sys.executable, __file__, "--one", way, *map(str, paths)]
 
 
@@ -262,21 +317,28 @@ def _report(size: int, kept: dict[str, list[dict[str, Any]]], loud: int, agreeme
     medians = {
         way: {key: statistics.median(s[key] for s in found) for key in found[0]} for way, found in kept.items() if found
     }
-    ratios: dict[str, float] = {}
-    for way in RUNTIMES:
-        ours, loop, limit = medians.get(way), medians.get("naive"), medians.get(f"bare-{way}")
-        if ours and loop:
-            ratios[f"{way}: whole process, times faster than naive"] = loop["wall_s"] / ours["wall_s"]
-            ratios[f"{way}: steady state, times faster than naive"] = loop["steady_s"] / ours["steady_s"]
-        if ours and limit:
-            ratios[f"{way}: stream over bare forward"] = ours["stream_s"] / limit["steady_s"]
-            ratios[f"{way}: stream and writing over bare forward"] = ours["steady_s"] / limit["steady_s"]
+    rows = {form: _ratios(form, medians) | {"agreement": agreement.get(form)} for form in FORMS if form in medians}
     print(f"\n{size} x {size} px; {loud} sample(s) were not quiet")
-    for key, value in ratios.items():
-        print(f"  {key:<50} {value:.2f}")
-    for way, share in agreement.items():
-        print(f"  {way}: pixels as in a plain loop over the same tiles {share:.4%}")
-    print(json.dumps({"size_px": size, "medians": medians, "ratios": ratios, "agreement": agreement, "loud": loud}))
+    print(f"  {'':<14}" + "".join(f"{name:>24}" for name in next(iter(rows.values()), {})))
+    for form, found in rows.items():
+        print(f"  {form:<14}" + "".join(f"{'' if v is None else f'{v:.5g}':>24}" for v in found.values()))
+    print(json.dumps({"size_px": size, "medians": medians, "ratios": rows, "loud": loud}))
+
+
+def _ratios(form: str, medians: dict[str, dict[str, float]]) -> dict[str, float | None]:
+    """What a form reaches against the loops, and against its own bare forward passes."""
+    ours, limit = medians[form], medians.get(f"bare-{form}")
+    found = {}
+    for loop in LOOPS:
+        of = medians.get(loop)
+        found[f"whole, x {loop}"] = of and of["wall_s"] / ours["wall_s"]
+        found[f"steady, x {loop}"] = of and of["steady_s"] / ours["steady_s"]
+    return found | {
+        "overcompute": limit and limit["overcompute"],
+        "bare / ours": limit and limit["steady_s"] / ours["steady_s"],
+        "peak MiB": ours["peak_mib"],
+        "above imports MiB": ours["above_imports_mib"],
+    }
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Class map to polygons: time and peak memory, next to the usual way in one go, and a checkerboard.
 
 The usual way reads the whole map, calls `rasterio.features.shapes`, makes a shapely polygon of each shape, and
-simplifies with `coverage_simplify`. Each measurement runs in a fresh process.
+simplifies with `coverage_simplify`. `gdal_polygonize.py` takes part where it is installed (Debian: python3-gdal), and
+simplifies nothing. Each measurement runs in a fresh process. A star says that the rest of the machine was not quiet.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from quiet import MOST_CORES, Meter
 from rasterio.windows import Window as RioWindow
 
 _BLOCK = 500
@@ -71,11 +74,26 @@ def usual(path: Path, out: Path, simplify_m: float) -> int:
 
 def measure(way: str, path: Path, simplify_m: float) -> dict[str, float]:
     """Run one way in a fresh process."""
-    command = [sys.executable, __file__, "--way", way, "--map", str(path), "--simplify-m", str(simplify_m)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {"seconds": float("nan"), "peak_mib": float("nan"), "polygons": float("nan")}
-    return json.loads(done.stdout.splitlines()[-1])
+    meter = Meter()
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.fgb"
+        command = [sys.executable, __file__, "--way", way, "--map", str(path), "--simplify-m", str(simplify_m)]
+        if way == "gdal":
+            command = ["gdal_polygonize.py", "-q", "-f", "FlatGeobuf", str(path), str(out), "polygons", "class_id"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        said = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        if status:
+            return {"seconds": float("nan"), "peak_mib": float("nan"), "polygons": float("nan"), "others": float("nan")}
+        wall, others = meter.read()
+        own = json.loads(said.splitlines()[-1]) if said else _counted(out) | {"seconds": wall}
+    return {"peak_mib": used.ru_maxrss / 1024, "others": others} | own
+
+
+def _counted(out: Path) -> dict[str, float]:
+    import pyogrio
+
+    return {"polygons": pyogrio.read_info(out, force_feature_count=True)["features"]}
 
 
 def run_one(way: str, path: Path, simplify_m: float) -> None:
@@ -83,7 +101,8 @@ def run_one(way: str, path: Path, simplify_m: float) -> None:
         started = time.monotonic()
         polygons = {"ours": ours, "usual": usual}[way](path, Path(folder) / "out.fgb", simplify_m)
         seconds = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    lines = Path("/proc/self/status").read_text().splitlines()
+    peak = int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024  # without the parent's
     print(json.dumps({"seconds": seconds, "peak_mib": peak, "polygons": polygons}))
 
 
@@ -108,11 +127,14 @@ def main() -> None:
             path = Path(folder) / "map.tif"
             make_map(path, side, kind)
             for simplify_m in (0.0, 20.0) if kind == "smooth" else (0.0,):
-                for way in ("ours", "usual") if side <= options.usual_up_to else ("ours",):
+                usual = ("usual",) if side <= options.usual_up_to else ()
+                gdal = ("gdal",) if shutil.which("gdal_polygonize.py") and not simplify_m else ()
+                for way in ("ours", *usual, *gdal):
                     found = measure(way, path, simplify_m)
                     results.append({"side": side, "kind": kind, "way": way, "simplify_m": simplify_m, **found})
-                    print(f"{side:>7} {kind:>6} {way:>6} {simplify_m:>8.0f} "
-                          f"{found['seconds']:>8.1f} {found['peak_mib']:>7.0f} {found['polygons']:>9.0f}")  # fmt: skip
+                    star = "" if found["others"] < MOST_CORES else " *"
+                    shown = f"{found['seconds']:>8.1f} {found['peak_mib']:>7.0f} {found['polygons']:>9.0f}{star}"
+                    print(f"{side:>7} {kind:>6} {way:>6} {simplify_m:>8.0f} {shown}", flush=True)
     print(json.dumps({"vectorize": results}))
 
 

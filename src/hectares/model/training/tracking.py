@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-from hectares.errors import MissingExtraError
+from hectares.errors import ConfigError, MissingExtraError
 from hectares.monitor import Monitor, Problem
 
 
@@ -28,10 +28,15 @@ def _open(name: str, folder: Path, title: str, facts: Mapping[str, Any]) -> Logg
         else:
             from lightning.pytorch.loggers import MLFlowLogger
 
-            logger = MLFlowLogger(experiment_name="hectares", run_name=title, tracking_uri=folder.resolve().as_uri())
+            folder.mkdir(parents=True, exist_ok=True)
+            place = f"sqlite:///{folder.resolve() / 'mlflow.db'}"  # MLflow has given up folders of files
+            logger = MLFlowLogger(experiment_name="hectares", run_name=title, tracking_uri=place)
+        logger.log_hyperparams(dict(facts))
     except ImportError as error:
         raise MissingExtraError(f"--log {name} needs an extra: pip install 'hectares[{name}]'") from error
-    logger.log_hyperparams(dict(facts))
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        raise ConfigError(f"--log {name}: {folder} cannot be opened ({said}); leave --log {name} out") from error
     return logger
 
 
