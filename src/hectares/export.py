@@ -1,9 +1,14 @@
-"""Segmenter to one ONNX file that other tools can run: the network, and in its metadata all that it expects."""
+"""Segmenter to one ONNX file that other tools can run: the network, and in its metadata all that it expects.
+
+OUT.onnx         the network, checked
+OUT.stac.json    the same for catalogs: a STAC item of the Machine Learning Model extension
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +16,10 @@ from numpy.typing import NDArray
 
 from hectares.config.export import ExportConfig
 from hectares.errors import ArtefactError, MissingExtraError
+from hectares.io.artefact import dump_json
 from hectares.io.builtin import is_builtin
 from hectares.io.chips.store import open_chips
-from hectares.io.outputs import check_target, resolve, staged_file
+from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.segmenter import (
     LEAST_AGREEMENT,
     ONNX_FILE,
@@ -22,6 +28,8 @@ from hectares.io.segmenter import (
     amend_segmenter,
     find_segmenter,
 )
+from hectares.io.stac import SUFFIX
+from hectares.io.stac_model import model_item
 from hectares.monitor import QUIET, Monitor, Problem
 
 
@@ -45,15 +53,13 @@ def export_segmenter(
 
     A segmenter that holds its ONNX form already gives a copy of it, unless chips to compare on are given; that
     needs no torch. Written to `model.onnx` in the segmenter's own folder, the form becomes part of the segmenter,
-    and `predict` takes it. Raises ArtefactError if the network has no ONNX form.
+    and `predict` takes it. Raises ArtefactError if the network has no ONNX form, or the tool cannot run it.
     """
     stored, target = find_segmenter(run), resolve(out)
-    if target.suffix.lower() != ".onnx":
-        raise ArtefactError(f"{target}: the exported form is an ONNX file; end its name in .onnx")
     own = target == (stored.folder / ONNX_FILE).resolve()
-    if own and is_builtin(run):
-        raise ArtefactError(f"{run}: ships with the package and is not changed; choose another name")
-    check_target(target, overwrite=overwrite, inputs=() if own else stored.folder.iterdir())
+    _refuse(run, target, config, own=own)
+    for path in (target, _item_path(target)):
+        check_target(path, overwrite=overwrite, inputs=() if own else stored.folder.iterdir())
     if stored.onnx is not None and config.chips is None and not own:
         model, record = stored.onnx_file().read_bytes(), stored.onnx
     else:
@@ -63,10 +69,39 @@ def export_segmenter(
         monitor.problem(Problem(str(target), what, "compare it on chips of your own with --chips"))
     if own:
         amend_segmenter(stored, spec=stored.spec, onnx=(model, record))
-    else:
-        with staged_file(target, overwrite=overwrite) as work:
-            work.write_bytes(model)
+        return Exported(target, record)
+    side = None
+    if config.tool == "deepness":
+        model, side = _for_deepness(stored, model)
+        record = replace(record, sha256=hashlib.sha256(model).hexdigest(), bytes=len(model))
+    facts, settings = stored.content.get("facts", {}), stored.content.get("config", {})
+    file = target.name, record.sha256, record.bytes
+    item = model_item(target.stem, stored.spec, file, facts=facts, settings=settings, deepness_px=side)
+    with staged_files([target, _item_path(target)], overwrite=overwrite) as works:
+        works[0].write_bytes(model)
+        works[1].write_text(dump_json(item), encoding="utf-8")
     return Exported(target, record)
+
+
+def _item_path(target: Path) -> Path:
+    return target.with_name(target.stem + SUFFIX)
+
+
+def _refuse(run: str | Path, target: Path, config: ExportConfig, *, own: bool) -> None:
+    if target.suffix.lower() != ".onnx":
+        raise ArtefactError(f"{target}: the exported form is an ONNX file; end its name in .onnx")
+    if own and is_builtin(run):
+        raise ArtefactError(f"{run}: ships with the package and is not changed; choose another name")
+    if own and config.tool != "any":
+        raise ArtefactError(f"{target}: is the form that predict runs; choose another name for one for {config.tool}")
+
+
+def _for_deepness(stored: StoredSegmenter, model: bytes) -> tuple[bytes, int]:
+    try:
+        from hectares.runtime.deepness import checked_for_deepness
+    except ImportError as error:
+        raise MissingExtraError("a file for Deepness needs onnx: pip install 'hectares[train]'") from error
+    return checked_for_deepness(stored, model)
 
 
 def _export(stored: StoredSegmenter, config: ExportConfig) -> tuple[StoredSegmenter, bytes, OnnxExport]:

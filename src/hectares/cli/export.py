@@ -24,9 +24,10 @@ def export(
     """Write a segmenter as one ONNX file that other tools can run, compared with the network it is made from.
 
     It takes scaled pixels and gives logits, at any size that is a multiple of its stride. Bands, scaling and legend
-    are in its metadata, under `hectares`. As RUN/segmenter/model.onnx it becomes part of the run.
+    are in its metadata, under `hectares`, and in OUT.stac.json for catalogs. As RUN/segmenter/model.onnx it becomes
+    part of the run. With --tool deepness the file holds all that the plugin of QGIS needs.
 
-    Example: `hectares export run town.onnx --chips chips`
+    Examples: `hectares export run town.onnx --chips chips`, `hectares export run town.onnx --tool deepness`
 
     Parameters
     ----------

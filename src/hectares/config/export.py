@@ -15,3 +15,5 @@ class ExportConfig:
     """Folder of chips to compare on; by default what was measured when training ended, or random tiles."""
     split: Literal["train", "val", "test"] = "val"
     """Which of these chips."""
+    tool: Literal["any", "deepness"] = "any"
+    """Who runs the file: any tool, that scales pixels itself; or Deepness in QGIS, with all it needs in the file."""

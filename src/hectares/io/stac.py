@@ -12,14 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyproj
-import shapely
-from numpy.typing import NDArray
-from shapely.geometry.polygon import orient
-
 from hectares.core.grid import Grid, parse_crs
-from hectares.core.legend import MAP_NODATA, Legend, hex_color
+from hectares.core.legend import MAP_NODATA, LandClass, Legend, hex_color
 
 SUFFIX = ".stac.json"
 _EXTENSIONS = tuple(
@@ -34,11 +28,11 @@ _TYPES = {
     ".sld": "application/vnd.ogc.sld+xml", ".xml": "text/xml", ".clr": "text/plain",
 }  # fmt: skip
 _TITLES = {".qml": "QGIS style", ".sld": "Styled Layer Descriptor", ".xml": "Attribute table", ".clr": "Color map"}
-_UNKNOWN_TIME = ("1800-01-01T00:00:00Z", "2200-01-01T00:00:00Z")
+UNKNOWN_TIMES = {
+    "datetime": None, "start_datetime": "1800-01-01T00:00:00Z", "end_datetime": "2200-01-01T00:00:00Z"
+}  # fmt: skip
 """A date is not known: STAC wants a range then, and this one holds every photograph."""
-_EDGE_POINTS = 32
-_DIGITS = 7
-_SHA256 = "1220"
+SHA256 = "1220"
 """Multihash: the function SHA-256 (12), 32 bytes (20)."""
 
 
@@ -51,25 +45,27 @@ def stac_item(
     pixels: Mapping[int, int],
 ) -> dict[str, Any]:
     """Give the item of a map; `files` are SHA-256 and bytes by file name, the map first, `pixels` counts by code."""
+    from hectares.io.footprint import degree_box, footprint  # it loads a library that only writing needs
+
     geometry = footprint(grid)
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": list(_EXTENSIONS),
         "id": name,
-        "geometry": None if geometry is None else shapely.geometry.mapping(geometry),
+        "geometry": None if geometry is None else geometry.__geo_interface__,
         "properties": _times(provenance.get("acquired")) | _placed(grid) | _made(legend, provenance),
         "links": [],
         "assets": {},
     }
     if geometry is not None:
-        item["bbox"] = _bbox(geometry)
+        item["bbox"] = degree_box(geometry)
     for number, (file, (sha256, size)) in enumerate(files.items()):
         suffix = Path(file).suffix.lower()
         asset: dict[str, Any] = {
             "href": f"./{file}",
             "type": _TYPES[".tif" if number == 0 else suffix],
-            "file:checksum": _SHA256 + sha256,
+            "file:checksum": SHA256 + sha256,
             "file:size": size,
         }
         if number == 0:
@@ -85,8 +81,8 @@ def recorded_hashes(item: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for asset in item["assets"].values():
         checksum = str(asset.get("file:checksum", ""))
-        if checksum.startswith(_SHA256):
-            found[str(asset["href"]).removeprefix("./")] = checksum.removeprefix(_SHA256)
+        if checksum.startswith(SHA256):
+            found[str(asset["href"]).removeprefix("./")] = checksum.removeprefix(SHA256)
     return found
 
 
@@ -106,6 +102,17 @@ def acquired_at(tags: Mapping[str, str]) -> str | None:
     return None
 
 
+def class_entry(found: LandClass) -> dict[str, Any]:
+    """Give a class in the form of the extension classification, whose names are of letters and digits.
+
+    >>> class_entry(Legend.of({4: "Wald, dicht"}).classes[0])["name"]
+    'Wald-dicht'
+    """
+    short = re.sub(r"[^0-9A-Za-z_-]+", "-", found.name).strip("-") or f"class-{found.code}"
+    color = hex_color(found.color)[1:].upper()
+    return {"value": found.code, "name": short, "title": found.name, "description": found.name, "color_hint": color}
+
+
 # --- Properties -------------------------------------------------------------------------------------------
 
 
@@ -122,13 +129,8 @@ def _times(acquired: str | None) -> dict[str, Any]:
         last = last or first
         start = first if "T" in first else f"{first}T00:00:00Z"
         return {"datetime": None, "start_datetime": start, "end_datetime": last if "T" in last else f"{last}T23:59:59Z"}
-    start, end = _UNKNOWN_TIME
-    return {
-        "datetime": None,
-        "start_datetime": start,
-        "end_datetime": end,
-        "description": "The date of the scene is not recorded; start and end are placeholders that STAC demands.",
-    }
+    what = "The date of the scene is not recorded; start and end are placeholders that STAC demands."
+    return UNKNOWN_TIMES | {"description": what}
 
 
 def _placed(grid: Grid) -> dict[str, Any]:
@@ -157,11 +159,8 @@ def _made(legend: Legend, provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _band(grid: Grid, legend: Legend, pixels: Mapping[int, int]) -> dict[str, Any]:
-    classes = []
-    for c in sorted(legend.classes, key=lambda c: c.code):
-        short = re.sub(r"[^0-9A-Za-z_-]+", "-", c.name).strip("-") or f"class-{c.code}"
-        entry = {"value": c.code, "name": short, "title": c.name, "description": c.name}
-        classes.append(entry | {"color_hint": hex_color(c.color)[1:].upper(), "count": pixels.get(c.code, 0)})
+    in_order = sorted(legend.classes, key=lambda c: c.code)
+    classes = [class_entry(c) | {"count": pixels.get(c.code, 0)} for c in in_order]
     nodata = {"value": MAP_NODATA, "name": "nodata", "description": "not observed", "nodata": True}
     found = {
         "name": "class",
@@ -171,70 +170,3 @@ def _band(grid: Grid, legend: Legend, pixels: Mapping[int, int]) -> dict[str, An
         "classification:classes": [*classes, nodata | {"count": pixels.get(MAP_NODATA, 0)}],
     }
     return found | ({"raster:spatial_resolution": sum(grid.gsd) / 2} if grid.is_georeferenced else {})
-
-
-# --- Geometry ---------------------------------------------------------------------------------------------
-
-
-def footprint(grid: Grid) -> shapely.Geometry | None:
-    """Give the outline of a grid in degrees (WGS84), cut at the antimeridian; None without a place on the earth.
-
-    Edges are straight in the CRS of the grid, so that points between the corners follow them.
-    Source: RFC 7946, sections 3.1.6 and 3.1.9.
-
-    >>> from affine import Affine
-    >>> footprint(Grid("EPSG:4326", Affine(1, 0, 179, 0, -1, 11), (1, 2))).bounds
-    (-180.0, 10.0, 180.0, 11.0)
-    """
-    if grid.crs is None:
-        return None
-    crs = parse_crs(grid.crs).to_2d()
-    x, y = _outline(grid)
-    lon, lat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
-    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        return None
-    turns = np.unwrap(lon, period=360)
-    ring = list(zip(turns.tolist(), np.clip(lat, -90, 90).tolist(), strict=True))
-    around = round((turns[-1] - turns[0]) / 360)
-    if around:  # the pole lies inside: the outline runs around it once, and along it back
-        pole = 90.0 if np.mean(lat) > 0 else -90.0
-        ring += [(ring[-1][0], pole), (ring[0][0], pole)]
-    return _cut(shapely.Polygon(ring))
-
-
-def _outline(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the outer border of a grid in its CRS, closed."""
-    height, width = grid.shape
-    step = np.arange(_EDGE_POINTS) / _EDGE_POINTS
-    cols = np.concatenate([step * width, np.full(_EDGE_POINTS, width), (1 - step) * width, np.zeros(_EDGE_POINTS + 1)])
-    rows = np.concatenate([np.zeros(_EDGE_POINTS), step * height, np.full(_EDGE_POINTS, height), (1 - step) * height])
-    rows = np.append(rows, 0.0)
-    t = grid.transform
-    return t.a * cols + t.b * rows + t.c, t.d * cols + t.e * rows + t.f
-
-
-def _cut(outline: shapely.Polygon) -> shapely.Geometry | None:
-    """Bring an outline, whose longitudes run on beyond 180, back into -180 to 180, as polygons that do not cross it."""
-    outline = shapely.make_valid(outline) if not outline.is_valid else outline
-    west, _, east, _ = outline.bounds
-    parts: list[shapely.Polygon] = []
-    for turn in range(int(np.floor((west + 180) / 360)), int(np.floor((east + 180) / 360)) + 1):
-        piece = outline & shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)
-        moved = shapely.transform(piece, lambda points, by=360 * turn: points - [by, 0])
-        parts += [p for p in shapely.get_parts(moved) if p.geom_type == "Polygon" and p.area > 0]
-    whole = shapely.union_all([shapely.transform(p, lambda points: points.round(_DIGITS)) for p in parts])
-    pieces = [orient(p, 1.0) for p in shapely.get_parts(whole) if p.geom_type == "Polygon"]  # joins halves of a globe
-    if not pieces:
-        return None
-    return pieces[0] if len(pieces) == 1 else shapely.MultiPolygon(pieces)
-
-
-def _bbox(geometry: shapely.Geometry) -> list[float]:
-    """Give west, south, east, north; west is greater than east where the antimeridian is crossed."""
-    west, south, east, north = geometry.bounds
-    parts = shapely.get_parts(geometry)
-    eastern = [p for p in parts if p.bounds[2] == 180]
-    western = [p for p in parts if p.bounds[0] == -180]
-    if len(parts) == len(eastern) + len(western) and eastern and western and set(eastern).isdisjoint(western):
-        return [min(p.bounds[0] for p in eastern), south, max(p.bounds[2] for p in western), north]
-    return [west, south, east, north]
