@@ -147,6 +147,36 @@ def test_a_failure_is_told_and_can_be_tried_again(browser: Browser, running: Run
     browser.wait_for("document.querySelector('.badge.failed')")
 
 
+def test_a_map_and_a_scene_that_was_sent_are_deleted_only_after_a_question(
+    browser: Browser, running: Running, folder: Path, tmp_path: Path
+):
+    write_scene(folder / "mine.tif")
+    write_scene(tmp_path / "sent.tif")
+    _open(browser, running)
+    browser.wait_for("document.querySelector('#scene-list :checked')")
+    assert browser.value("document.getElementById('unsend').hidden")  # it was not sent
+    _send(browser, tmp_path / "sent.tif")
+    browser.wait_for("document.getElementById('sent').textContent.includes('sent.tif')")
+    _press(browser, "#go")
+    browser.wait_for("document.querySelector('.badge.done')")
+    assert "until you delete them" in _text(browser, "#kept")
+    _press(browser, "[data-act=delete]")
+    assert _text(browser, "#sure h2") == "Delete the map of sent.tif?"
+    browser.press("Enter")  # the focus is on what keeps it
+    browser.wait_for("!document.getElementById('sure').open")
+    assert len(list((folder / "results").glob("*/map.tif"))) == 1
+    _press(browser, "[data-act=delete]")
+    _press(browser, "#sure .danger")
+    browser.wait_for("!document.querySelector('.job')")
+    assert list((folder / "results").glob("*/map.tif")) == []
+    _press(browser, "#unsend button")
+    _press(browser, "#sure .danger")
+    browser.wait_for("document.getElementById('sent').textContent === 'sent.tif is deleted.'")
+    assert list((folder / "uploads").iterdir()) == []
+    assert (folder / "mine.tif").exists()
+    assert browser.complaints() == []
+
+
 def test_one_under_way_shows_how_far_it_is_and_can_be_cancelled(browser: Browser, running: Running, folder: Path):
     write_scene(folder / "slow.tif")
     _open(browser, running)

@@ -1,4 +1,4 @@
-"""One command in several processes: they stop with the one that started them, and a deadly batch is named."""
+"""One command in several processes: they stop with the one that started them, and a deadly batch is left out."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from hectares.cli.launching import absolute, shard_tokens
 from hectares.cli.main import run
 from hectares.config.predict import PredictConfig
 from hectares.core.legend import Legend
+from hectares.core.window import Window
+from hectares.io.rasters.class_map import open_class_map
 from segmenters import save_convolution
 
 _DEADLY = """
@@ -38,6 +40,29 @@ main()
 """
 
 
+_KILLED_ONCE = """
+import os
+from pathlib import Path
+from hectares.scale.tiles import TileWork
+
+read = TileWork.read
+
+def killed(work, tiles):
+    try:
+        Path(MARK).touch(exist_ok=False)
+    except FileExistsError:
+        pass
+    else:
+        os.kill(os.getpid(), 9)
+    TileWork.read = read
+    return read(work, tiles)
+
+TileWork.read = killed
+from hectares.cli.main import main
+main()
+"""
+
+
 @pytest.fixture
 def command(tmp_path: Path, legend: Legend, write_raster: WriteRaster) -> list[str]:
     """Give a prediction of four batches."""
@@ -48,24 +73,59 @@ def command(tmp_path: Path, legend: Legend, write_raster: WriteRaster) -> list[s
     return ["predict", *where, "--tile-px", "24", "--overlap-px", "8", "--device", "cpu", "--workers", "2"]
 
 
-def test_a_batch_that_ends_every_process_is_named_and_not_tried_for_ever(
+def test_a_batch_that_ends_every_process_is_left_out_and_listed(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
+    out, whole = tmp_path / "map.tif", tmp_path / "whole.tif"
+    assert run([*command[:3], str(whole), *command[4:-2], "-q"]) == 0
     script = tmp_path / "worker.py"
     script.write_text(_DEADLY)
     monkeypatch.setattr(launching, "_WORKER", (sys.executable, str(script)))
     monkeypatch.setattr(sys, "argv", ["hectares", *command])
-    assert run([*command]) == 5
+    assert run([*command]) == 3
     said = " ".join(capsys.readouterr().err.split())
-    assert "the process ended 3 times while it computed rows 0 to 20, cols 20 to 40 of the scene (batch 1)" in said
-    assert not (tmp_path / "map.tif").exists()
+    assert "rows 0 to 20, cols 20 to 40 (around longitude" in said
+    assert "was left out: 3 processes that computed it were killed by signal 9" in said
+    with open_class_map(out) as found, open_class_map(whole) as expected:
+        indices, others = found.read(Window(0, 0, 40, 40)), expected.read(Window(0, 0, 40, 40))
+        assert found.provenance["gaps"] == [{"why": "fatal", "count": 1, "windows": [[0, 20, 20, 20]]}]
+    left_out = np.zeros((40, 40), bool)
+    left_out[:20, 20:] = True
+    assert (indices[left_out] == 255).all()
+    assert np.array_equal(indices[~left_out], others[~left_out])
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".hectares")]
+    assert run(["measure", str(out), str(tmp_path / "areas.csv")]) == 3
+    assert "1 window(s) ended each process that computed them, first at row 0, col 20" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_any_number_of_workers_gives_the_bytes_of_one_process_though_one_is_killed(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+):
+    one = [*command[:-2], "-q"]
+    assert run(one) == 0
+    whole = (tmp_path / "map.tif").read_bytes()
+    shards = [str(tmp_path / f"{n}.shard") for n in (1, 2, 3)]
+    assert [run([*one[:3], s, *one[4:], "--shard", f"{n}/3"]) for n, s in enumerate(shards, start=1)] == [0, 0, 0]
+    assert run(["assemble", *shards, str(tmp_path / "assembled.tif"), "-q"]) == 0
+    assert (tmp_path / "assembled.tif").read_bytes() == whole
+    script = tmp_path / "worker.py"
+    script.write_text(_KILLED_ONCE.replace("MARK", repr(str(tmp_path / "killed"))))
+    monkeypatch.setattr(launching, "_WORKER", (sys.executable, str(script)))
+    line = [*command[:-1], str(workers), "--overwrite"]
+    monkeypatch.setattr(sys, "argv", ["hectares", *line])
+    assert run([*line, "-q"]) == 0
+    assert (tmp_path / "killed").exists()
+    assert (tmp_path / "map.tif").read_bytes() == whole
 
 
 def test_workers_stop_when_the_process_that_started_them_is_killed(tmp_path: Path):
     code = "import os, time; from hectares.cli.follower import follow; follow(); "
     code += f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     start = "import sys; from hectares.monitor import QUIET; from hectares.scale.workers import run_workers; "
-    start += f"run_workers([[sys.executable, '-c', {code!r}]], lambda: None, QUIET)"
+    start += f"run_workers([[sys.executable, '-c', {code!r}]], lambda: None, lambda *_: False, QUIET)"
     parent = subprocess.Popen([sys.executable, "-c", start])
     worker = 0
     deadline = time.monotonic() + 60
@@ -106,6 +166,6 @@ def test_a_cluster_gets_files_by_their_whole_names(tmp_path: Path, monkeypatch: 
     assert found.with_ == (str(tmp_path / "other"), "builtin:town")
 
 
-@pytest.mark.parametrize("more", [["--shard", "1/2"], ["--overwrite"]])
+@pytest.mark.parametrize("more", [["--shard", "1/2"], ["--plan", "--shard", "1/2"]])
 def test_a_cluster_takes_all_of_the_work(command: list[str], more: list[str]):
     assert run([*command[:-2], "--dask", "local", *more]) == 2

@@ -22,9 +22,10 @@ from hectares.io.rasters.class_map import write_class_map
 from hectares.measure import measure_map
 from hectares.service.app import build_app
 from hectares.service.data_root import DataRoot
+from hectares.service.decoders import Decoders
 from hectares.vectorize import vectorize_map
 
-TOKEN = "t0ken-of-the-tests"
+TOKEN, KEY = "t0ken-of-the-tests", "key-of-the-tests"
 LEGEND = Legend((LandClass(7, "water", (10, 20, 200)), LandClass(3, "wood", (0, 120, 10))), nodata=255)
 INDICES = np.repeat([[0, 0, 1, 1, 1]], 4, axis=0).astype(np.uint8)
 INDICES[0, 4] = IGNORE
@@ -65,15 +66,22 @@ def write_scene(path: Path, **settings: Any) -> None:
     save_raster(path, image, nodata=0, valid=valid, **settings)
 
 
+@pytest.fixture(scope="session")
+def decoders() -> Iterator[Decoders]:
+    """Give the processes that read rasters."""
+    with Decoders() as found:
+        yield found
+
+
 @pytest.fixture
-def serve(folder: Path, made: Path) -> Iterator[Serve]:
+def serve(folder: Path, made: Path, decoders: Decoders) -> Iterator[Serve]:
     """Give what starts a service over the folder; its client sends the token."""
     running: list[TestClient] = []
 
     def start(**settings: Any) -> TestClient:
         program = [sys.executable, str(Path(__file__).with_name("stub_command.py")), str(made)]
         config = ServeConfig(**{"min_free_mb": 0} | settings)
-        app = build_app(DataRoot(folder), program, config, TOKEN)
+        app = build_app(DataRoot(folder, decode=decoders.run), program, config, TOKEN, key=KEY)
         client = TestClient(app, "http://127.0.0.1:8765", headers={"Authorization": f"Bearer {TOKEN}"})
         client.__enter__()
         running.append(client)

@@ -2,7 +2,8 @@
 
     python stub_command.py MADE predict RUN SCENE results/ID/map.tif ...
 
-What it does hangs on the name of the scene: slow, bad, crash, problem, or anything else for one that works.
+What it does hangs on the name of the scene: slow, bad, crash, orphan, greedy, family, problem, or anything else for
+one that works.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -44,7 +46,15 @@ def main() -> int:
     if verb == "predict" and "bad" in text:
         say(json.dumps({"message": f"{Path.cwd()}/scenes/bad.tif: has 1 band; take another scene"}))
         return 4
-    if verb == "predict" and "crash" in text:
+    if verb == "predict" and "greedy" in text:
+        held = b"x" * 700_000_000
+        time.sleep(60)
+        say(str(len(held)))
+    if verb == "predict" and "family" in text:  # what one it has started takes, and nothing by itself
+        subprocess.run([sys.executable, "-c", "held = b'x' * 700_000_000; import time; time.sleep(60)"], check=False)
+    if verb == "predict" and "orphan" in text:
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    if verb == "predict" and ("crash" in text or "orphan" in text):
         os.kill(os.getpid(), signal.SIGKILL)
     if verb == "predict" and "fault" in text:
         say("Traceback (most recent call last): ...", sys.stderr)

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from hectares.service.data_root import DataRoot
-from service.conftest import TOKEN, Serve
+from service.conftest import KEY, TOKEN, Serve
 
 HTML = {"Accept": "text/html"}
 
@@ -55,9 +55,23 @@ def test_the_address_with_the_token_sets_a_cookie_and_leaves_the_token_behind(cl
     assert "Make a map" in page.text
 
 
+def test_the_key_that_a_browser_is_started_with_opens_the_page_once(client: TestClient):
+    assert client.get("/", params={"token": KEY}, follow_redirects=False).status_code == 303
+    assert client.get("/", headers=HTML).status_code == 200
+    client.cookies.clear()
+    assert client.get("/", params={"token": KEY}, follow_redirects=False).status_code == 401
+    assert client.get("/api/jobs", headers=_with(KEY)).status_code == 401
+
+
+def test_a_question_of_many_parts_is_refused_like_any_other(client: TestClient):
+    assert client.get("/?" + "&".join(f"p{i}=1" for i in range(500))).status_code == 401
+
+
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "192.168.1.7", "", "localhost:80@evil.example", "[::1", "local"]
-)
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "192.168.1.7", "", "localhost:80@evil.example", "[::1", "local",
+     "localhost/evil", "evil.example\\@localhost", "evil.example@localhost", "localhost:80:80"],
+)  # fmt: skip
 def test_another_name_of_this_machine_is_refused(client: TestClient, host: str):
     assert client.get("/api/jobs", headers=_with(TOKEN) | {"Host": host}).status_code == 403
 
@@ -79,6 +93,7 @@ def test_a_name_that_was_given_is_fine(serve: Serve):
         {},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[::1"},
         {"Origin": "http://127.0.0.1:9999"},
         {"Origin": "http://127.0.0.1:8765", "Sec-Fetch-Site": "same-site"},
     ],

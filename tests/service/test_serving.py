@@ -97,6 +97,12 @@ def services() -> Iterator[list[Service]]:
             service.end(signal.SIGKILL)
 
 
+def _children(number: int) -> list[str]:
+    """Give the numbers of the processes that a process has started; none where Linux does not tell."""
+    lists = Path(f"/proc/{number}/task").glob("*/children")
+    return [child for path in lists for child in path.read_text().split()]
+
+
 @pytest.mark.slow
 def test_a_map_goes_on_after_the_service_was_killed_and_has_the_same_bytes(folder: Path, services: list[Service]):
     first = Service(folder)
@@ -107,11 +113,16 @@ def test_a_map_goes_on_after_the_service_was_killed_and_has_the_same_bytes(folde
     while not list(work.glob("batch-*.bin")):
         assert time.monotonic() < until
         time.sleep(0.01)
+    started = _children(first.process.pid)
     first.end(signal.SIGKILL)
     assert json.loads((folder / "results" / job_id / "job.json").read_text())["state"] == "running"
     assert not (folder / "results" / job_id / "map.tif").exists()
     again = Service(folder)
     services.append(again)
+    until = time.monotonic() + 60
+    while any(Path(f"/proc/{number}").exists() for number in started):
+        assert time.monotonic() < until
+        time.sleep(0.1)
     assert again.ask("GET", f"/api/jobs/{job_id}/files/map.tif")[0] in {200, 404}
     job = again.wait(job_id)
     assert (job["state"], job["message"]) == ("done", "")
@@ -120,6 +131,35 @@ def test_a_map_goes_on_after_the_service_was_killed_and_has_the_same_bytes(folde
     maps = [again.ask("GET", f"/api/jobs/{j}/files/map.tif")[1] for j in (job_id, undisturbed["id"])]
     assert maps[0] == maps[1]
     assert again.end(signal.SIGINT) == 0
+
+
+def test_a_command_that_does_not_end_when_it_is_asked_to_goes_with_all_that_it_started():
+    script = """
+import signal, subprocess, sys, threading, time
+from hectares.cli import leash
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+leash._GRACE_S = 0.2
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+threading.Thread(target=leash._watch, daemon=True).start()
+time.sleep(300)
+"""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=pipe, stdout=pipe, start_new_session=True)
+    said, _ = process.communicate(timeout=60)  # closes its input, and waits until nobody holds its output
+    assert (said, process.returncode) == (b"", -signal.SIGKILL)
+
+
+def test_the_browser_is_not_started_with_the_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("hectares.service.listening.Server.run", lambda *_, **__: None)
+    monkeypatch.setattr(command, "_until_signal", lambda _: None)
+    assert run(["serve", str(tmp_path), "--port", "0", "--open"]) == 0
+    token = re.search(r"token=(\S+)", capsys.readouterr().out)[1]
+    assert "?token=" in opened[0]
+    assert token not in opened[0]
 
 
 @pytest.mark.slow

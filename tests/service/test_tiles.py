@@ -178,12 +178,25 @@ def test_progress_tells_the_share_of_the_whole_and_the_time_that_is_left():
     assert progress.take('{"stage": "predicting", "done": 30, "total": 50, "note": ""}')
     assert progress.remaining_s == 20.0
     assert progress.share == pytest.approx(0.8 * 0.9 * 0.6)
+    assert progress.take('{"stage": "predicting", "done": 50, "total": 50, "note": ""}')
+    assert progress.remaining_s is None  # what comes then is not known
     progress.begin(1)
     assert (progress.words, progress.share, progress.remaining_s) == ("measuring", pytest.approx(0.8), None)
 
 
 @pytest.mark.parametrize(
-    "line", ["", "a warning", "[]", "{}", '{"stage": 1}', "[" * 10_000, "null", '{"stage": "a", "done": []}']
+    "line",
+    [
+        "",
+        "a warning",
+        "[]",
+        "{}",
+        '{"stage": 1}',
+        "[" * 10_000,
+        "null",
+        '{"stage": "a", "done": []}',
+        '{"stage": "a", "done": Infinity, "total": 4}',
+    ],
 )
 def test_other_lines_are_no_progress(line: str):
     assert not Progress([]).take(line)

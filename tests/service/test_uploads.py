@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from factory import save_raster
 from hectares.errors import ArtefactError
 from hectares.service.data_root import DataRoot
-from service.conftest import Serve, write_scene
+from service.conftest import TOKEN, Serve, write_scene
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # rasterio's own use
 
@@ -89,6 +91,25 @@ def test_a_file_that_is_too_large_is_refused_with_little_written(serve: Serve, f
     assert answer.status_code == 413
     assert "larger than 1 MB" in answer.json()["message"]
     assert client.post("/api/scenes", params={"name": "a.tif"}, content=b"x" * 1_000_001).status_code == 413
+    assert _uploads(folder) == []
+
+
+def test_who_goes_away_in_the_middle_leaves_nothing(serve: Serve, folder: Path):
+    client, answers = serve(), []
+    coming = iter([{"type": "http.request", "body": b"II*\x00", "more_body": True}, {"type": "http.disconnect"}])
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/scenes", "query_string": b"name=a.tif", "http_version": "1.1",
+        "headers": [(b"host", b"localhost"), (b"authorization", f"Bearer {TOKEN}".encode())], "scheme": "http",
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return next(coming)
+
+    async def send(message: dict[str, Any]) -> None:
+        answers.append(message)
+
+    asyncio.run(client.app(scope, receive, send))  # raises nothing
+    assert answers[0]["status"] == 400
     assert _uploads(folder) == []
 
 
@@ -172,3 +193,16 @@ def test_what_ships_with_the_package_is_always_there(serve: Serve):
 def test_only_one_service_works_on_a_folder(folder: Path):
     with DataRoot(folder).alone(), pytest.raises(ArtefactError, match="another service works on this folder"):
         DataRoot(folder).alone().__enter__()
+
+
+def test_a_scene_that_is_cut_short_has_no_picture_and_a_reason(serve: Serve, folder: Path):
+    noise = np.random.default_rng(1).integers(0, 255, (3, 300, 300), np.uint8)
+    save_raster(folder / "cut.tif", noise)
+    whole = (folder / "cut.tif").read_bytes()
+    (folder / "cut.tif").write_bytes(whole[: len(whole) // 2])
+    client = serve()
+    scene = next(s["id"] for s in client.get("/api/scenes").json()["scenes"] if s["name"] == "cut.tif")
+    for _ in range(2):  # also when it is asked for again
+        answer = client.get(f"/api/scenes/{scene}/preview")
+        assert answer.status_code == 422
+        assert answer.json()["message"].startswith("cut.tif: cannot be read")

@@ -22,6 +22,8 @@ def _watch() -> None:
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE_S)
+    if hasattr(os, "getpgrp") and os.getpgrp() == os.getpid():  # then they are ours alone
+        os.killpg(0, signal.SIGKILL)
     os._exit(_STOPPED)
 
 

@@ -21,6 +21,7 @@ from hectares.errors import MissingExtraError
 if TYPE_CHECKING:
     from hectares.service.listening import Server
 
+PROGRAM = (sys.executable, "-P", "-m", "hectares.cli.leash")  # -P: no module is taken from the folder it runs in
 _NEEDED = ("fastapi", "uvicorn", "rio_tiler")
 
 
@@ -62,20 +63,21 @@ def _serve(folder: Path, config: ServeConfig, general: General, *, open_page: bo
 
     from hectares.service.app import build_app
     from hectares.service.data_root import DataRoot
+    from hectares.service.decoders import Decoders
     from hectares.service.listening import build_server, open_socket
 
-    root = DataRoot(folder, max_scenes=config.max_scenes)
-    token = secrets.token_urlsafe(24)
-    program = [sys.executable, "-m", "hectares.cli.leash"]
-    with root.alone(), open_socket(config) as listening:
+    decoders = Decoders()
+    root = DataRoot(folder, max_scenes=config.max_scenes, decode=decoders.run)
+    token, key = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    with root.alone(), decoders, open_socket(config) as listening:
         config = replace(config, port=listening.getsockname()[1])
-        server = build_server(build_app(root, program, config, token), config)
+        server = build_server(build_app(root, PROGRAM, config, token, key=key if open_page else None), config)
         address = _address(config, token)
         _say(address, folder, config, general)
         if open_page:
             import webbrowser
 
-            webbrowser.open(address)
+            webbrowser.open(_address(config, key))  # other users see what programs are started with
         _until_signal(server)
         server.run(sockets=[listening])
     if not general.json:

@@ -35,6 +35,8 @@ class ServeConfig:
     """How many maps may wait."""
     max_hours: float = 24.0
     """Longest time that one step of a map may take."""
+    max_memory_mb: int | None = None
+    """Memory that one map may take, in megabytes (Linux only); by default ¾ of the machine divided by --jobs."""
     max_scenes: int = 500
     """How many scenes of the folder are shown."""
     max_connections: int = 200
@@ -43,6 +45,7 @@ class ServeConfig:
     def __post_init__(self) -> None:
         at_least(1, jobs=self.jobs, threads=self.threads, max_upload_mb=self.max_upload_mb, max_queued=self.max_queued)
         at_least(1, max_scenes=self.max_scenes)
+        at_least(500, max_memory_mb=self.max_memory_mb)  # less than a command takes to begin with
         at_least(8, max_connections=self.max_connections)
         at_least(0, min_free_mb=self.min_free_mb)
         at_least(1e-3, max_hours=self.max_hours)

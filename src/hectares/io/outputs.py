@@ -175,7 +175,7 @@ def exclusive(target: Path) -> Iterator[None]:
     lock = target.parent / f"{PREFIX}lock-{target.name}"
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("w")
+        file = lock.open("a")  # where a link stands in its place, the file that it names stays what it is
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -188,7 +188,7 @@ def exclusive(target: Path) -> Iterator[None]:
             break
         file.close()  # an earlier holder removed the file between our opening and our locking it
         with disk_errors(target):
-            file = lock.open("w")
+            file = lock.open("a")
     with file:
         try:
             yield

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from hectares.core.legend import hex_color
 from hectares.errors import HectaresError
 from hectares.io.artefact import read_artefact
-from hectares.io.rasters.class_map import open_class_map
 from hectares.service.data_root import DataRoot, Scene, Segmenter
 from hectares.service.job import Job, State
 from hectares.service.models import ClassArea, FileAnswer, JobAnswer, LandClassAnswer, SceneAnswer, SegmenterAnswer
@@ -19,13 +20,13 @@ from hectares.view.place import place_line
 _MOST_HELD = 500
 
 
-def scene_answer(scene: Scene) -> SceneAnswer:
+def scene_answer(scene: Scene, *, is_sent: bool) -> SceneAnswer:
     """Tell of a scene."""
     height, width = scene.grid.shape
     gsd = max(scene.grid.gsd) if scene.grid.is_georeferenced else None
     return SceneAnswer(
         id=scene.id, name=scene.name, width=width, height=height, bands=list(scene.bands), gsd_m=gsd,
-        place=place_line(scene.grid), bytes=scene.bytes,
+        place=place_line(scene.grid), bytes=scene.bytes, sent=is_sent,
     )  # fmt: skip
 
 
@@ -62,7 +63,7 @@ class JobAnswers:
             step="" if progress is None else progress.words, percent=round(percent, 1),
             remaining_s=None if remaining is None else round(remaining, 1), message=job.message,
             problems=list(job.problems), has_map=MAP in files, areas=self._areas_of(job, folder, files),
-            files=[FileAnswer(name=n, what=FILES[n][1], bytes=(folder / n).stat().st_size) for n in files],
+            files=_file_answers(folder, files),
         )  # fmt: skip
 
     def _areas_of(self, job: Job, folder: Path, files: list[str]) -> list[ClassArea]:
@@ -74,7 +75,7 @@ class JobAnswers:
             if key in self._areas:
                 return self._areas[key]
         try:
-            found = _read_areas(folder)
+            found = _read_areas(folder, self._root.decode("legend", folder / MAP).answer)
         except HectaresError:
             found = []
         with self._lock:
@@ -84,21 +85,22 @@ class JobAnswers:
         return found
 
 
-def _read_areas(folder: Path) -> list[ClassArea]:
-    with open_class_map(folder / MAP) as opened:
-        legend = opened.legend
+def _file_answers(folder: Path, names: list[str]) -> list[FileAnswer]:
+    found = []
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+            found.append(FileAnswer(name=name, what=FILES[name][1], bytes=(folder / name).stat().st_size))
+    return found
+
+
+def _read_areas(folder: Path, legend: Sequence[tuple[str, str]]) -> list[ClassArea]:
     table = folder / "areas.json"
     if not table.is_file():
-        return [ClassArea(name=c.name, color=hex_color(c.color), area_ha=None, share=None) for c in legend.classes]
+        return [ClassArea(name=name, color=color, area_ha=None, share=None) for name, color in legend]
     rows = {row["class_name"]: row for row in read_artefact(table, "areas")["total"]}
     found = [
-        ClassArea(
-            name=c.name,
-            color=hex_color(c.color),
-            area_ha=rows[c.name]["area_ha"],
-            share=rows[c.name]["share"],
-        )
-        for c in legend.classes
-        if c.name in rows
+        ClassArea(name=name, color=color, area_ha=rows[name]["area_ha"], share=rows[name]["share"])
+        for name, color in legend
+        if name in rows
     ]
     return sorted(found, key=lambda area: -(area.area_ha or 0.0))

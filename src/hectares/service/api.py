@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 
 from hectares import __version__
 from hectares.config.serve import ServeConfig
-from hectares.service import tiles
+from hectares.errors import HectaresError
 from hectares.service.answers import JobAnswers, scene_answer, segmenter_answer
 from hectares.service.data_root import SUFFIXES, DataRoot, Scene
+from hectares.service.decoding import Decoded
 from hectares.service.job import Job, is_id
 from hectares.service.map_view import MapViews
 from hectares.service.models import (
@@ -35,7 +36,6 @@ from hectares.service.models import (
 from hectares.service.runner import Runner
 from hectares.service.steps import FILES, MAP
 from hectares.service.uploads import take_upload
-from hectares.view.pyramid import MapTile, encode_picture
 
 T = TypeVar("T")
 _PREVIEW_PX = 320
@@ -71,7 +71,7 @@ class Desk:
     turns: Turns
     views: MapViews
     answers: JobAnswers
-    previews: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
+    previews: dict[tuple[str, int], Decoded | HectaresError] = field(default_factory=dict)
     previewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def job(self, job_id: str) -> Job:
@@ -109,6 +109,7 @@ _FAULTS: dict[int | str, dict[str, Any]] = {
         401: "Without the token.",
         403: "From another site, or by another name.",
         404: "There is no such thing.",
+        409: "It is in use, or not ours to delete.",
         422: "A file or a value is refused.",
         503: "Too much waits; try again.",
     }.items()
@@ -135,7 +136,9 @@ def list_scenes(desk: At) -> SceneList:
     """List the scenes of the folder."""
     scenes, refused, is_cut = desk.root.scenes()
     faults = [RefusedFile(name=r.name, message=r.message) for r in refused]
-    return SceneList(scenes=[scene_answer(s) for s in scenes], refused=faults, is_cut=is_cut)
+    return SceneList(
+        scenes=[scene_answer(s, is_sent=desk.root.is_sent(s)) for s in scenes], refused=faults, is_cut=is_cut
+    )
 
 
 @api.post(
@@ -154,7 +157,14 @@ async def upload_scene(
     request: Request, desk: At, name: Annotated[str, Query(min_length=1, max_length=255, description="File name.")]
 ) -> SceneAnswer:
     """Send a scene: the file itself is the body of the request."""
-    return scene_answer(await take_upload(request, desk.root, name, desk.config.min_free_mb))
+    scene = await take_upload(request, desk.root, name, desk.config.min_free_mb)
+    return scene_answer(scene, is_sent=True)
+
+
+@api.delete("/scenes/{scene_id}", tags=["scenes"], status_code=204)
+def delete_scene(scene_id: str, desk: At) -> None:
+    """Delete a scene that was sent; scenes that lie elsewhere in the folder are not touched, and maps stay."""
+    desk.runner.delete_scene(desk.scene(scene_id))
 
 
 @api.get("/scenes/{scene_id}/preview", tags=["scenes"], response_class=Response)
@@ -166,18 +176,21 @@ async def preview_scene(scene_id: str, desk: At) -> Response:
         if key not in desk.previews:
             while len(desk.previews) >= _MOST_PREVIEWS:
                 desk.previews.pop(next(iter(desk.previews)))
-            desk.previews[key] = await desk.turns.run(_preview, scene)
-        kind, body = desk.previews[key]
-    return Response(body, media_type=kind)
-
-
-def _preview(scene: Scene) -> tuple[str, bytes]:
-    picture = tiles.scene_picture(scene.path, tiles.look_of(scene.path), _PREVIEW_PX)
-    encoded = encode_picture(MapTile(0, 0, 0, picture))
-    if encoded is None:
+            desk.previews[key] = await desk.turns.run(_preview, desk.root, scene)
+        found = desk.previews[key]
+    if isinstance(found, HectaresError):
+        raise found
+    if found.answer is None:
         raise HTTPException(404, "the scene has no valid pixel")
-    suffix, body = encoded
-    return ("image/jpeg" if suffix == "jpg" else "image/png"), body
+    return Response(found.body, media_type=found.answer)
+
+
+def _preview(root: DataRoot, scene: Scene) -> Decoded | HectaresError:
+    """Give a picture, or why there is none: that is remembered as well, since to find out may take half a minute."""
+    try:
+        return root.decode("preview", scene.path, _PREVIEW_PX)
+    except HectaresError as error:
+        return error
 
 
 @api.get("/segmenters", tags=["segmenters"])
@@ -223,6 +236,14 @@ def retry_job(job_id: str, desk: At) -> JobAnswer:
     return desk.answers.of(desk.runner.retry(desk.job(job_id)))
 
 
+@api.delete("/jobs/{job_id}", tags=["maps"], status_code=204)
+def delete_job(job_id: str, desk: At) -> None:
+    """Delete a map that is done, failed or stopped, with all its files; its scene stays."""
+    job = desk.job(job_id)
+    desk.runner.delete(job)
+    desk.views.forget(job)
+
+
 @api.get("/jobs/{job_id}/files/{name}", tags=["maps"], response_class=FileResponse)
 def download_file(job_id: str, name: str, desk: At) -> FileResponse:
     """Download a file of a map, by one of the names in its `files`."""
@@ -241,15 +262,15 @@ def download_file(job_id: str, name: str, desk: At) -> FileResponse:
 async def preview_map(job_id: str, desk: At) -> Response:
     """Give a small picture of a map in the colors of its legend, as PNG; nodata is clear."""
     job = desk.mapped(job_id)
-    body = await desk.turns.run(tiles.map_picture, desk.runner.folder(job) / MAP, _PREVIEW_PX)
-    return Response(body, media_type="image/png")
+    found = await desk.turns.run(desk.root.decode, "map_picture", desk.runner.folder(job) / MAP, _PREVIEW_PX)
+    return Response(found.body, media_type=found.answer)
 
 
 @api.get("/jobs/{job_id}/tiles/{z}/{x}/{y}.png", tags=["maps"], response_class=Response)
 async def read_web_tile(job_id: str, z: int, x: int, y: int, desk: At) -> Response:
     """Give a map tile (Web Mercator, XYZ, 256 px) in the colors of the legend, for other programs; nodata is clear."""
     job = desk.mapped(job_id)
-    body = await desk.turns.run(tiles.web_tile, desk.runner.folder(job) / MAP, z, x, y)
-    if body is None:
+    found = await desk.turns.run(desk.root.decode, "web_tile", desk.runner.folder(job) / MAP, z, x, y)
+    if found.answer is None:
         raise HTTPException(404, "there is no such tile")
-    return Response(body, media_type="image/png")
+    return Response(found.body, media_type=found.answer)

@@ -5,24 +5,31 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from affine import Affine
 
 from hectares.core.grid import Grid
 from hectares.core.legend import LandClass
 from hectares.errors import ArtefactError, ConfigError, InputError
 from hectares.io.builtin import PREFIX, builtin_names, locate, read_card
+from hectares.io.outputs import PREFIX as HIDDEN
 from hectares.io.outputs import disk_errors, exclusive
-from hectares.io.rasters.raster import open_raster
 from hectares.io.segmenter import SPEC_FILE, StoredSegmenter, find_segmenter
+from hectares.service.decoding import Decode, decode
 
 RESULTS, UPLOADS = "results", "uploads"
 SUFFIXES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
 _MARKS = {"run.json", SPEC_FILE, "chips.json", "page.json"}
 """A folder with one of these is a result, and its pictures are no scenes."""
 _MOST_DEEP, _MOST_SEEN = 8, 50_000
+_DELETED = f"{HIDDEN}deleted-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +71,8 @@ class Segmenter:
 class DataRoot:
     """Looks into the folder when it is asked, and remembers files as long as they stay what they are."""
 
-    def __init__(self, folder: str | Path, *, max_scenes: int = 500) -> None:
-        """Take a folder, and make room for results in it. Raises InputError if it is none."""
+    def __init__(self, folder: str | Path, *, max_scenes: int = 500, decode: Decode = decode) -> None:
+        """Take a folder, and make room for results in it; `decode` reads rasters. Raises InputError if it is none."""
         path = Path(folder)
         if not path.is_dir():
             raise InputError(f"{path}: is no folder; make it, and put scenes into it")
@@ -76,7 +83,7 @@ class DataRoot:
                 raise InputError(f"{part}: is a link; the service writes into a folder of its own there")
             with disk_errors(part):
                 part.mkdir(exist_ok=True)
-        self._max_scenes = max_scenes
+        self._max_scenes, self.decode = max_scenes, decode
         self._known: dict[tuple[str, int, int], Scene | Refused] = {}
         self._lock = threading.Lock()
 
@@ -136,8 +143,8 @@ class DataRoot:
 
     def _open(self, name: str, path: Path, size: int) -> Scene | Refused:
         try:
-            with open_raster(path) as raster:
-                return Scene(id_of(name), name, path, raster.grid, raster.bands, size)
+            header = self.decode("header", path).answer
+            return Scene(id_of(name), name, path, grid_of(header), tuple(header["bands"]), size)
         except InputError as error:
             return Refused(name, self.plainly(str(error)))
 
@@ -173,6 +180,40 @@ class DataRoot:
             if seen > _MOST_SEEN:
                 return
 
+    # --- Deleting -----------------------------------------------------------------------------------------
+
+    def is_sent(self, scene: Scene) -> bool:
+        """Tell if a scene was sent, and so is ours to delete: a file of its own right in the folder for such."""
+        path = self.uploads / scene.path.name
+        return scene.path == path and path.is_file() and not path.is_symlink() and not self.uploads.is_symlink()
+
+    def delete_sent(self, scene: Scene) -> None:
+        """Delete a scene for which `is_sent` is true."""
+        with disk_errors(scene.path):
+            scene.path.unlink(missing_ok=True)
+
+    def hide_result(self, name: str) -> Path:
+        """Take the folder of a result out of the results in one step, and give where it is now."""
+        folder, hidden = self.results / name, self.results / f"{_DELETED}{name}-{secrets.token_hex(4)}"
+        if folder.parent != self.results or folder.is_symlink() or self.results.is_symlink():
+            raise ArtefactError(f"{folder}: is no folder of this service")
+        with disk_errors(folder):
+            folder.rename(hidden)
+        return hidden
+
+    def remove_hidden(self, hidden: Path) -> None:
+        """Remove what was hidden; what cannot be removed now is tried again at the next start."""
+        shutil.rmtree(hidden, ignore_errors=True)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a service that was killed had begun to take, or to delete."""
+        for path in self.uploads.iterdir():
+            if path.name.startswith(HIDDEN) and path.is_file() and not path.is_symlink():
+                path.unlink(missing_ok=True)
+        for path in self.results.iterdir():
+            if path.name.startswith(_DELETED) and path.is_dir() and not path.is_symlink():
+                self.remove_hidden(path)
+
     # --- Segmenters ---------------------------------------------------------------------------------------
 
     def segmenters(self) -> list[Segmenter]:
@@ -197,6 +238,12 @@ class DataRoot:
             return None
         network = f"{stored.spec.network}, trained here or copied into this folder"
         return _segmenter(id_of(name), self.path.name if name == "." else name, f"./{name}", network, stored)
+
+
+def grid_of(header: Mapping[str, Any]) -> Grid:
+    """Give the grid of a raster from what was told of its header."""
+    height, width = header["shape"]
+    return Grid(header["crs"], Affine(*header["transform"]), (height, width))
 
 
 def id_of(name: str) -> str:

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +27,9 @@ LOCAL_NAMES = ("localhost",)
 MAX_JSON = 64 * 1024
 _BODY_PATIENCE_S = 20.0
 _SAFE = {"GET", "HEAD"}
+_MOST_QUERY = 1024
+_HOST = re.compile(r"[\w.-]+(:\d{1,5})?|\[[0-9a-f:.]+\](:\d{1,5})?", re.ASCII | re.IGNORECASE)
+"""A name or an address with or without a port, and nothing that a browser would read as another one."""
 _OWN_SITE = {"same-origin", "none"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -56,6 +60,9 @@ class Rules:
     """True if it listens to the network, and so is called by addresses other than loopback."""
     max_upload: int = 10**9
     """Bytes of the largest file."""
+    key: str | None = None
+    """Opens the page once, in place of the token: for an address that other users of this machine can see, since
+    it is an argument of the program that opens it."""
     upload_path: str = "/api/scenes"
 
 
@@ -69,6 +76,7 @@ class Guard:
     def __init__(self, app: ASGIApp, rules: Rules, door_page: str) -> None:
         """Stand before an application; `door_page` is shown to people without the token."""
         self._app, self._rules, self._door = app, rules, door_page
+        self._is_key_used = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
@@ -105,10 +113,9 @@ class Guard:
             raise Refusal(403, "this service does not answer to that name; see --called")
 
     def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        if _HOST.fullmatch(host) is None:
             return False
+        name = urlsplit(f"//{host}").hostname or ""
         try:
             address = ipaddress.ip_address(name)
         except ValueError:
@@ -126,8 +133,13 @@ class Guard:
             raise Refusal(401, "open the address that stands where the service was started; it lets you in")
 
     def _is_token(self, given: str) -> bool:
-        both = [hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest() for text in (given, self._rules.token)]
-        return hmac.compare_digest(*both)
+        return _are_same(given, self._rules.token)
+
+    def _takes_key(self, given: str) -> bool:
+        if self._rules.key is None or self._is_key_used or not _are_same(given, self._rules.key):
+            return False
+        self._is_key_used = True
+        return True
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         """Refuse what a page of another site asks: browsers send our cookie along with it."""
@@ -141,7 +153,7 @@ class Guard:
             if scope["method"] not in _SAFE and not by_header:
                 raise Refusal(403, "a request that changes something needs an Origin, or the token in a header")
             return
-        if urlsplit(origin).netloc != headers["host"]:
+        if origin.partition("://")[2].lower() != headers["host"].lower():
             raise Refusal(403, "this was asked by the page of another site")
 
     def _limit(self, scope: Scope) -> int:
@@ -153,7 +165,7 @@ class Guard:
 
     async def _welcome(self, given: str, send: Send) -> None:
         """Turn the token of the address into a cookie, so that it stands in no history."""
-        if not self._is_token(given):
+        if not (self._is_token(given) or self._takes_key(given)):
             raise Refusal(401, "the token is wrong; take the address that stands where the service was started")
         cookie = f"{self._rules.cookie}={self._rules.token}; Path=/; HttpOnly; SameSite=Strict"
         headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
@@ -206,7 +218,13 @@ class _Body:
         return message
 
 
+def _are_same(given: str, expected: str) -> bool:
+    """Compare two texts in a time that tells nothing of them."""
+    both = [hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest() for text in (given, expected)]
+    return hmac.compare_digest(*both)
+
+
 def _token_of(scope: Scope) -> str | None:
     """Give the token that stands in an address."""
-    found = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=8).get("token")
+    found = parse_qs(scope.get("query_string", b"")[:_MOST_QUERY].decode("latin-1")).get("token")
     return found[0] if found else None

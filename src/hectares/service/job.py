@@ -6,6 +6,7 @@ whatever end, finds each job in a state that it was in.
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import time
@@ -24,6 +25,7 @@ LOG = "log.txt"
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _OTHER = re.compile(r"[^a-z0-9]+", re.ASCII)
 _SLUG = 40
+_TEXTS = ("id", "scene_id", "scene", "segmenter_id", "segmenter", "run", "message", "version")
 
 
 class State(StrEnum):
@@ -128,15 +130,33 @@ def save_job(folder: Path, job: Job) -> None:
 
 
 def load_job(folder: Path) -> Job:
-    """Read the record of a job. Raises InputError if it is none."""
+    """Read the record of a job. Raises InputError if it is none, or if its folder would have us write elsewhere."""
+    link = next((path for path in folder.iterdir() if path.is_symlink()), None)
+    if link is not None:
+        raise InputError(f"{link}: is a link, and what is written to it would go elsewhere; move the folder away")
     content = read_json(folder / RECORD)
     try:
         known = {f.name for f in fields(Job)}
         values = {k: v for k, v in content.items() if k in known}
         state, problems = State(values.pop("state")), tuple(map(str, values.pop("problems")))
         job = Job(**values, state=state, problems=problems)
+        _check_types(job)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / RECORD}: is no record of a job ({error}); move the folder away") from error
     if job.id != folder.name or not is_id(job.id):
         raise InputError(f"{folder / RECORD}: is the record of {job.id!r}; the folder was renamed")
     return job
+
+
+def _check_types(job: Job) -> None:
+    """Raise ValueError for a value that is not of its kind."""
+    wrong = [name for name in _TEXTS if not isinstance(getattr(job, name), str)]
+    wrong += [] if isinstance(job.placed, bool) else ["placed"]
+    wrong += [] if _is_number(job.created) else ["created"]
+    wrong += [] if job.gsd_m is None or (_is_number(job.gsd_m) and job.gsd_m > 0) else ["gsd_m"]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is {getattr(job, wrong[0])!r:.40}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

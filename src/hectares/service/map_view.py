@@ -17,12 +17,11 @@ from hectares.errors import HectaresError, InputError
 from hectares.io.artefact import read_artefact, sha256_file
 from hectares.io.polygons.page_polygons import read_page_polygons
 from hectares.io.rasters.class_map import ClassMap, open_class_map
-from hectares.io.rasters.raster import open_raster
 from hectares.io.shapes.zones import OUTSIDE
 from hectares.monitor import QUIET
+from hectares.service.data_root import DataRoot, grid_of
 from hectares.service.job import Job
 from hectares.service.steps import AREAS, FILES, MAP, POLYGONS, finished_files
-from hectares.service.tiles import Look, look_of
 from hectares.view import map_page as view
 from hectares.view.account import map_notes, stamp_facts
 from hectares.view.page import Source
@@ -37,21 +36,26 @@ _MOST_HELD = 8
 
 @dataclass(frozen=True, slots=True)
 class MapView:
-    """The page of a map: its files by name, and how its scene is shown."""
+    """The page of a map: its files by name, and the scene that lies below it."""
 
     files: Mapping[str, bytes]
     scene: Path | None
-    look: Look | None
 
 
 class MapViews:
     """Makes the pages of maps, and keeps the last few."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: DataRoot) -> None:
         """Take the folder of the service."""
         self._root = root
         self._held: dict[tuple[str, tuple[str, ...]], MapView] = {}
         self._lock = threading.Lock()
+
+    def forget(self, job: Job) -> None:
+        """Let go of the pages of a map."""
+        with self._lock:
+            for key in [key for key in self._held if key[0] == job.id]:
+                del self._held[key]
 
     def of(self, job: Job, folder: Path) -> MapView:
         """Give the page of a job whose map is there; made anew when more of its files are."""
@@ -64,10 +68,10 @@ class MapViews:
             return self._held[key]
 
 
-def _make(job: Job, folder: Path, root: Path) -> MapView:
+def _make(job: Job, folder: Path, root: DataRoot) -> MapView:
     with open_class_map(folder / MAP) as opened:
         record = _map_record(job, folder, opened)
-        scene, look, layer = _scene(job, root, opened.grid)
+        scene, layer = _scene(job, root, opened.grid)
         extent = view.extent_of([record])
         frame = opened.grid
         title = Path(job.scene).name
@@ -88,7 +92,7 @@ def _make(job: Job, folder: Path, root: Path) -> MapView:
                 {"name": name, "what": FILES[name][1], "href": _href(job, name)} for name in finished_files(folder)
             ],
         }
-    return MapView(view.page_files(title, content, more=map_frame()), scene, look)
+    return MapView(view.page_files(title, content, more=map_frame()), scene)
 
 
 def _href(job: Job, name: str) -> str:
@@ -118,23 +122,21 @@ def _all_tiles(shape: tuple[int, int], kind: str) -> view.Tiles:
     return tiles
 
 
-def _scene(job: Job, root: Path, frame: Grid) -> tuple[Path | None, Look | None, dict[str, Any] | None]:
+def _scene(job: Job, root: DataRoot, frame: Grid) -> tuple[Path | None, dict[str, Any] | None]:
     """Give the scene below the map; nothing if it is gone, changed, or leads out of the folder."""
-    path = root / job.scene
+    path = root.path / job.scene
     try:
-        if not path.resolve().is_relative_to(root):
+        if not root.holds(path):
             raise InputError(f"{path}: leads out of the folder")
-        look = look_of(path)
-        with open_raster(path) as raster:
-            grid = raster.grid
+        grid = grid_of(root.decode("showable", path).answer)
         if grid.crs != frame.crs or (grid.crs is None and grid.shape != frame.shape):
-            return None, None, None
+            return None, None
     except HectaresError:
-        return None, None, None
+        return None, None
     affine = (~frame.transform @ grid.transform)[:6] if grid.crs else Affine.identity()[:6]
     affine = [round(v, 9) for v in affine]
     tiles = _all_tiles(grid.shape, "j")
-    return path, look, view.layer_record(SCENE_LAYER, Path(job.scene).name, affine, grid.shape, 1, tiles)
+    return path, view.layer_record(SCENE_LAYER, Path(job.scene).name, affine, grid.shape, 1, tiles)
 
 
 def _outlines(folder: Path, frame: Grid) -> Iterator[dict[str, Any]]:

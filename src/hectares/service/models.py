@@ -42,6 +42,7 @@ class SceneAnswer(Answer):
     gsd_m: float | None = Field(description="Meters per pixel; null if the file has no place.")
     place: str = Field(description="Where it lies and how large it is, in words.")
     bytes: int
+    sent: bool = Field(description="True if it was sent, and so can be deleted.")
 
 
 class RefusedFile(Answer):

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from hectares import __version__
-from hectares.service import tiles
 from hectares.service.api import At, Desk
+from hectares.service.decoding import Decoded
 from hectares.service.map_view import MAP_LAYER, SCENE_LAYER, MapView
 from hectares.service.steps import MAP
-from hectares.view.map_page import tile_name
-from hectares.view.pyramid import code_script, encode_picture
-from hectares.view.render import encode_png
 from hectares.view.service_page import Operation, asset, operations_page, start_page
 
 pages = APIRouter(include_in_schema=False)
@@ -85,13 +81,16 @@ async def load_tile(job_id: str, layer: str, level: int, name: str, desk: At) ->
     job, square = desk.mapped(job_id), _TILE.fullmatch(name)
     if square is None or (layer, square[3]) not in {(MAP_LAYER, "js"), (SCENE_LAYER, "jpg")}:
         raise HTTPException(404, _NOTHING)
-    row, col = int(square[1]), int(square[2])
+    place = level, int(square[1]), int(square[2])
     if layer == MAP_LAYER:
-        return await desk.turns.run(_codes, desk.runner.folder(job) / MAP, level, row, col)
+        own = "{}/{}/{}-{}".format(layer, *place)  # the page knows it by the address it has asked for
+        found = await desk.turns.run(desk.root.decode, "map_tile", desk.runner.folder(job) / MAP, own, *place)
+        return _tile(found, _KINDS[".js"])
     view = await _view(desk, job_id)
     if view.scene is None or not desk.root.holds(view.scene):
         raise HTTPException(404, _NOTHING)
-    return await desk.turns.run(_picture, view, level, row, col)
+    found = await desk.turns.run(desk.root.decode, "scene_tile", view.scene, *place)
+    return _tile(found, found.answer)  # whatever it is called
 
 
 async def _view(desk: Desk, job_id: str) -> MapView:
@@ -105,17 +104,7 @@ def _file(view: MapView, name: str) -> Response:
     return Response(view.files[name], media_type=_KINDS[PurePosixPath(name).suffix])
 
 
-def _codes(path: Path, level: int, row: int, col: int) -> Response:
-    tile = tiles.code_tile(path, level, row, col)
-    if tile is None:
+def _tile(found: Decoded, kind: str) -> Response:
+    if found.answer is None:
         raise HTTPException(404, _NOTHING)
-    return Response(code_script(tile, tile_name(MAP_LAYER, tile)), media_type=_KINDS[".js"])
-
-
-def _picture(view: MapView, level: int, row: int, col: int) -> Response:
-    tile = None if view.scene is None or view.look is None else tiles.scene_tile(view.scene, view.look, level, row, col)
-    if tile is None:
-        raise HTTPException(404, _NOTHING)
-    encoded = encode_picture(tile)
-    suffix, body = ("png", encode_png(np.zeros((1, 1, 4), np.uint8))) if encoded is None else encoded
-    return Response(body, media_type="image/jpeg" if suffix == "jpg" else "image/png")  # whatever it is called
+    return Response(found.body, media_type=kind)

@@ -36,7 +36,7 @@ class Progress:
         try:
             found = json.loads(line)
             stage, done, total = str(found["stage"]), int(found["done"]), found["total"]
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return False
         if stage != self.stage:
             self.stage, self._since, self._first = stage, self.clock(), done
@@ -62,6 +62,8 @@ class Progress:
     @property
     def remaining_s(self) -> float | None:
         """How long the mapping will still take, in seconds; None while that is not known."""
-        if self.number or not self.total or self.done <= self._first or self.stage == _LAST_OF_MAPPING:
+        if self.number or not self.total or self.stage == _LAST_OF_MAPPING:
+            return None
+        if not self._first < self.done < self.total:
             return None
         return (self.clock() - self._since) / (self.done - self._first) * (self.total - self.done)

@@ -13,9 +13,10 @@ from typing import Any
 from hectares.config.serve import ServeConfig
 from hectares.errors import ArtefactError, HectaresError, InputError, ResourceError
 from hectares.io.outputs import exclusive
-from hectares.service.child import Child, Ending
+from hectares.service.child import Child, Ending, Excess, Limits
 from hectares.service.data_root import DataRoot, Scene, Segmenter
 from hectares.service.job import LOG, RECORD, Job, State, load_job, new_id, new_job_time, save_job
+from hectares.service.memory import default_limit
 from hectares.service.progress import Progress
 from hectares.service.steps import MAP, Step, steps_of
 
@@ -27,6 +28,10 @@ _MOST_PROBLEMS = 20
 
 class QueueFullError(ResourceError):
     """More jobs wait than may."""
+
+
+class KeptError(ArtefactError):
+    """What shall be deleted is in use, or not ours."""
 
 
 @dataclass
@@ -45,6 +50,8 @@ class Runner:
     def __init__(self, root: DataRoot, program: Sequence[str], config: ServeConfig) -> None:
         """Take a folder; `program` is what a command line of this package begins with."""
         self._root, self._program, self._config = root, tuple(program), config
+        own = config.max_memory_mb
+        self._limits = Limits(config.max_hours * 3600, default_limit(config.jobs) if own is None else own * 10**6)
         self._jobs: dict[str, Job] = {}
         self._active: dict[str, _Active] = {}
         self._changed = threading.Condition()
@@ -67,7 +74,7 @@ class Runner:
                 continue
             self._jobs[job.id] = job
             if job.state is State.RUNNING:
-                self._put(job.move(State.QUEUED))
+                self._keep(job.move(State.QUEUED))
         for number in range(self._config.jobs):
             thread = threading.Thread(target=self._work, name=f"job-{number + 1}", daemon=True)
             thread.start()
@@ -128,26 +135,54 @@ class Runner:
     def cancel(self, job: Job) -> Job:
         """Stop a job, now or after the step under way; one that has ended stays as it is."""
         with self._changed:
-            now = self._jobs[job.id]
+            now = self._jobs.get(job.id, job)
             active = self._active.get(job.id)
             if now.state is State.QUEUED and active is None:
                 self._put(now.move(State.STOPPED))
             elif active is not None:
                 active.is_cancelled = True
+                self._changed.notify_all()
                 if active.child is not None:
                     active.child.stop()
-            return self._jobs[job.id]
+            return self._jobs.get(job.id, now)
 
     def retry(self, job: Job) -> Job:
         """Put a job that failed or was stopped into the queue again; it goes on from where it stood."""
         self._refuse_no_room()
         with self._changed:
-            now = self._jobs[job.id]
+            now = self._jobs.get(job.id)
+            if now is None:
+                raise KeptError(f"the map of {job.scene} was deleted")
             if now.state in {State.FAILED, State.STOPPED}:
                 self._refuse_full()
                 self._put(now.move(State.QUEUED, message="", problems=(), created=new_job_time()))
                 self._changed.notify_all()
             return self._jobs[job.id]
+
+    def delete(self, job: Job) -> None:
+        """Delete the folder of a job that has ended. Raises KeptError for one that is not, or not quite."""
+        with self._changed:
+            if job.id not in self._jobs:
+                return
+            if self._jobs[job.id].is_open or job.id in self._active:
+                raise KeptError(f"the map of {job.scene} is being made; cancel it first")
+            with contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(exclusive(self.folder(job) / MAP))
+                except ArtefactError as error:
+                    raise KeptError(f"the map of {job.scene} is still being written; try again in a minute") from error
+                hidden = self._root.hide_result(job.id)
+            del self._jobs[job.id]
+        self._root.remove_hidden(hidden)
+
+    def delete_scene(self, scene: Scene) -> None:
+        """Delete a scene that was sent. Raises KeptError if a map of it is to be made, or if it was not sent."""
+        with self._changed:
+            if any(job.is_open and job.scene_id == scene.id for job in self._jobs.values()):
+                raise KeptError(f"{scene.name}: a map of it is being made; cancel that first")
+            if not self._root.is_sent(scene):
+                raise KeptError(f"{scene.name}: was not sent to this service, so it is not deleted here")
+            self._root.delete_sent(scene)
 
     def _refuse_full(self) -> None:
         if len(self._waiting()) >= self._config.max_queued:
@@ -207,7 +242,8 @@ class Runner:
         """Run the steps that are not done yet, and give the state that follows."""
         folder, active = self.folder(job), self._active[job.id]
         problems: list[str] = list(job.problems)
-        self._await_former(folder / MAP)
+        self._check_inputs(job, folder)
+        self._await_former(folder / MAP, active)
         for number, step in enumerate(active.progress.steps):
             active.progress.begin(number)
             if (folder / step.target).is_file():
@@ -219,10 +255,8 @@ class Runner:
                 return {"state": State.QUEUED}
             problems += [self._root.plainly(p) for p in ending.problems]
             if not ending.is_well:
-                message = (
-                    f"{step.words} took longer than {self._config.max_hours:g} h" if ending.late else ending.message
-                )
-                return {"state": State.FAILED, "message": self._root.plainly(message), "problems": _few(problems)}
+                message = self._root.plainly(self._reason(step, ending))
+                return {"state": State.FAILED, "message": message, "problems": _few(problems)}
         return {"state": State.DONE, "problems": _few(problems)}
 
     def _run_step(self, step: Step, folder: Path, active: _Active) -> Ending | None:
@@ -235,12 +269,34 @@ class Runner:
         def listen(line: str) -> None:
             if not active.progress.take(line) and line and active.log_bytes < _MOST_LOG:
                 active.log_bytes += len(line)
-                with (folder / LOG).open("a", encoding="utf-8") as log:
+                with contextlib.suppress(OSError), (folder / LOG).open("a", encoding="utf-8") as log:
                     log.write(f"{step.words}: {line}\n")
 
-        return active.child.wait(listen, self._config.max_hours * 3600)
+        return active.child.wait(listen, self._limits)
 
-    def _await_former(self, target: Path) -> None:
+    def _check_inputs(self, job: Job, folder: Path) -> None:
+        """Raise InputError if the record names what the folder has not: it may be old, or come from elsewhere."""
+        scene = self._root.scene(job.scene_id)
+        if scene is None or scene.name != job.scene or not self._root.holds(scene.path):
+            raise InputError(f"{job.scene}: is no scene of the folder any more; put it back, or ask for another map")
+        if (folder / MAP).is_file():
+            return
+        segmenter = self._root.segmenter(job.segmenter_id)
+        if segmenter is None or segmenter.run != job.run:
+            raise InputError(f"{job.segmenter}: is no segmenter of the folder any more; put it back, or take another")
+
+    def _reason(self, step: Step, ending: Ending) -> str:
+        """Say why a step failed."""
+        if ending.excess is Excess.TIME:
+            return f"{step.words} took longer than {self._config.max_hours:g} h; --max-hours allows more"
+        if ending.excess is Excess.MEMORY and self._limits.bytes is not None:
+            return (
+                f"{step.words} took more than {self._limits.bytes / 1e6:,.0f} MB of memory and was ended; "
+                "--max-memory-mb of the service allows more, and fewer --jobs leave more for each map"
+            )
+        return ending.message
+
+    def _await_former(self, target: Path, active: _Active) -> None:
         """Wait until the command of a service that was killed has let go of a map. Raises ArtefactError if it stays."""
         waited = 0.0
         while True:
@@ -252,7 +308,7 @@ class Runner:
                 if waited > _PATIENCE_S:
                     raise
             with self._changed:
-                if self._changed.wait_for(lambda: self._is_ending, _POLL_S):
+                if self._changed.wait_for(lambda: self._is_ending or active.is_cancelled, _POLL_S):
                     return
 
 

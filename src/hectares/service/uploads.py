@@ -9,11 +9,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from hectares.errors import InputError
-from hectares.io.outputs import PREFIX, staged_file
-from hectares.io.rasters.raster import open_raster
+from hectares.io.outputs import staged_file
 from hectares.service.data_root import SUFFIXES, UPLOADS, DataRoot, Scene, id_of
 
 _OTHER = re.compile(r"[^\w.-]+", re.ASCII)
@@ -35,13 +34,6 @@ def clean_name(given: str) -> str:
     return f"{safe}-scene{suffix}" if safe.lower() in _RESERVED else f"{safe}{suffix}"
 
 
-def remove_leftovers(root: DataRoot) -> None:
-    """Remove what a service that was killed had taken of files."""
-    for path in root.uploads.iterdir():
-        if path.name.startswith(PREFIX) and path.is_file() and not path.is_symlink():
-            path.unlink(missing_ok=True)
-
-
 async def take_upload(request: Request, root: DataRoot, given: str, min_free_mb: float) -> Scene:
     """Take the body of a request as a scene, and give it. What is no raster is removed again.
 
@@ -51,7 +43,7 @@ async def take_upload(request: Request, root: DataRoot, given: str, min_free_mb:
     _refuse_no_room(root, int(request.headers.get("content-length", "0")), min_free_mb)
     with staged_file(target, overwrite=False) as work:
         await _write(request, work, root, min_free_mb)
-        await run_in_threadpool(_look_at, work, target.name)
+        await run_in_threadpool(_look_at, root, work, target.name)
     found = await run_in_threadpool(root.scene, id_of(f"{UPLOADS}/{target.name}"))
     if found is None:
         raise InputError(f"{target.name}: is gone already")
@@ -60,18 +52,20 @@ async def take_upload(request: Request, root: DataRoot, given: str, min_free_mb:
 
 async def _write(request: Request, work: Path, root: DataRoot, min_free_mb: float) -> None:
     taken = 0
-    with work.open("wb") as file:
-        async for piece in request.stream():
-            await run_in_threadpool(file.write, piece)
-            before, taken = taken, taken + len(piece)
-            if before >> 26 != taken >> 26:  # every 64 MiB
-                _refuse_no_room(root, 0, min_free_mb)
-
-
-def _look_at(work: Path, name: str) -> None:
     try:
-        with open_raster(work):
-            pass
+        with work.open("wb") as file:
+            async for piece in request.stream():
+                await run_in_threadpool(file.write, piece)
+                before, taken = taken, taken + len(piece)
+                if before >> 26 != taken >> 26:  # every 64 MiB
+                    _refuse_no_room(root, 0, min_free_mb)
+    except ClientDisconnect:
+        raise HTTPException(400, "the connection ended before the file did") from None
+
+
+def _look_at(root: DataRoot, work: Path, name: str) -> None:
+    try:
+        root.decode("header", work)
     except InputError as error:
         raise InputError(str(error).replace(str(work), name)) from None
 

@@ -14,6 +14,7 @@ ASSETS: Mapping[str, str] = {
     "service.css": "service",
     "asking.js": "service",
     "words.js": "map",
+    "deleting.js": "service",
     "choosing.js": "service",
     "listing.js": "service",
     "service.js": "service",

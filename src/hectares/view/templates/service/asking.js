@@ -41,6 +41,8 @@ window.hectares = window.hectares || {};
     headers: content === undefined ? {} : { "Content-Type": "application/json" },
   });
 
+  const drop = path => ask(path, { method: "DELETE" });
+
   // Send a file; gives a promise of the answer and a way to stop it.
   function send(path, file, progress) {
     const request = new XMLHttpRequest();
@@ -70,5 +72,5 @@ window.hectares = window.hectares || {};
 
   const release = button => button.removeAttribute("aria-disabled");
 
-  hectares.asking = { get, post, send, say, hold, release, Fault };
+  hectares.asking = { get, post, drop, send, say, hold, release, Fault };
 })(window.hectares);

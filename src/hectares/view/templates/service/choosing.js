@@ -1,7 +1,7 @@
 // The form: which scene, sent or picked, with which segmenter.
 "use strict";
 (function (hectares) {
-  const { get, post, send, hold, release } = hectares.asking, { element, number } = hectares.words;
+  const { get, post, drop, send, hold, release } = hectares.asking, { element, number } = hectares.words;
   const at = id => document.getElementById(id);
   const state = { scenes: [], segmenters: [], scene: null, segmenter: null, isEmpty: false, status: null };
   const MANY = 8, GSD_SLACK = 0.25;
@@ -73,7 +73,7 @@
       state.scene = scene.id;
       drawn = "";
       await refresh();
-      sent.textContent = `${scene.name.slice(scene.name.lastIndexOf("/") + 1)} is here, and chosen.`;
+      sent.textContent = `${shortName(scene)} is here, and chosen.`;
       const chosen = document.querySelector("#scene-list :checked");
       if (chosen) chosen.closest("label").scrollIntoView({ block: "nearest" });
     } catch (error) {
@@ -84,6 +84,23 @@
       at("file").value = "";
     }
   }
+
+  async function unsend() {
+    const scene = chosenScene(), sent = at("sent");
+    if (!scene || !await hectares.deleting.isSure(`Delete ${shortName(scene)}?`, "The file is removed from this machine. Maps that were made of it stay.")) return;
+    try {
+      await drop(`api/scenes/${scene.id}`);
+      state.scene = null;
+      await refresh();
+      sent.className = "";
+      sent.textContent = `${shortName(scene)} is deleted.`;
+      at("file").focus();
+    } catch (error) {
+      fail(sent, error.message);
+    }
+  }
+
+  const shortName = scene => scene.name.slice(scene.name.lastIndexOf("/") + 1);
 
   function fail(where, text) {
     where.className = "bad";
@@ -118,6 +135,7 @@
     const scene = chosenScene(), segmenter = chosenSegmenter(), fit = at("fit");
     at("asked").textContent = "";
     at("gsd").hidden = !scene || Boolean(scene.gsd_m);
+    at("unsend").hidden = !(scene && scene.sent);
     const doubts = [];
     if (scene && segmenter) {
       if (segmenter.gsd_m && scene.gsd_m && Math.abs(scene.gsd_m / segmenter.gsd_m - 1) > GSD_SLACK) {
@@ -162,12 +180,13 @@
     at("file").addEventListener("change", event => take(event.target.files[0]));
     at("sending").querySelector("button").addEventListener("click", () => sending && sending.stop());
     at("filter").querySelector("input").addEventListener("input", () => listScenes(false));
-    const drop = at("drop");
+    at("unsend").querySelector("button").addEventListener("click", unsend);
+    const target = at("drop");
     for (const name of ["dragenter", "dragover"]) {
-      document.addEventListener(name, event => { event.preventDefault(); drop.classList.add("over"); });
+      document.addEventListener(name, event => { event.preventDefault(); target.classList.add("over"); });
     }
-    document.addEventListener("dragleave", event => { if (!event.relatedTarget) drop.classList.remove("over"); });
-    document.addEventListener("drop", event => { event.preventDefault(); drop.classList.remove("over"); take(event.dataTransfer.files[0]); });
+    document.addEventListener("dragleave", event => { if (!event.relatedTarget) target.classList.remove("over"); });
+    document.addEventListener("drop", event => { event.preventDefault(); target.classList.remove("over"); take(event.dataTransfer.files[0]); });
   }
 
   hectares.choosing = { state, start, refresh, refreshSegmenters, take };

@@ -1,7 +1,7 @@
 // The maps: those that wait, that are being made, and that are there.
 "use strict";
 (function (hectares) {
-  const { get, post } = hectares.asking, { element, area, number, percent } = hectares.words;
+  const { get, post, drop } = hectares.asking, { element, area, number, percent } = hectares.words;
   const list = document.getElementById("job-list"), none = document.getElementById("none"), news = document.getElementById("news");
   const cards = new Map(), OPEN = new Set(["queued", "running"]);
   const WORDS = { queued: "waiting", running: "under way", done: "done", failed: "failed", stopped: "stopped" };
@@ -23,7 +23,18 @@
       if (list.children[i] !== card.node) list.insertBefore(card.node, list.children[i] || null);
       if (before.has(job.id) && before.get(job.id) !== job.state) news.textContent = `${nameOf(job)}: ${WORDS[job.state]}`;
     });
+    const bad = document.getElementById("unreadable");
+    bad.hidden = !found.unreadable.length;
+    bad.querySelector("summary").textContent = found.unreadable.length === 1 ? "1 map cannot be listed" : `${found.unreadable.length} maps cannot be listed`;
+    bad.querySelector("ul").replaceChildren(...found.unreadable.map(text => element("li", null, text)));
     empty();
+  }
+
+  // What is kept, for how long, and how much room there is.
+  function tellRoom(status) {
+    const kept = document.getElementById("kept"), free = status.free_mb >= 1e4 ? `${number(status.free_mb / 1e3, 0)} GB` : `${number(status.free_mb, 0)} MB`;
+    kept.hidden = false;
+    kept.textContent = `Maps and scenes that were sent stay on this machine until you delete them. ${free} of its disk are free.`;
   }
 
   function empty() {
@@ -114,6 +125,7 @@
     if (job.has_map) made.push(element("a", { class: job.state === "done" ? "button main" : "button", href: `maps/${job.id}/`, "data-act": "open", "aria-label": `Open the map of ${nameOf(job)}` }, "Open the map"));
     if (OPEN.has(job.state)) made.push(button("cancel", "Cancel", `api/jobs/${job.id}/cancel`));
     if (job.state === "failed" || job.state === "stopped") made.push(button("retry", "Try again", `api/jobs/${job.id}/retry`, "main"));
+    if (!OPEN.has(job.state)) made.push(element("button", { type: "button", "data-act": "delete", class: "link quiet", "aria-label": `Delete the map of ${nameOf(job)}`, onclick: () => remove(job) }, "Delete …"));
     return made;
   }
 
@@ -125,6 +137,19 @@
     } catch (error) {
       hectares.asking.say(error.message);
       hectares.asking.release(button);
+    }
+  }
+
+  async function remove(job) {
+    const files = job.files.length ? "The map and its files are" : "What there is of the map is";
+    if (!await hectares.deleting.isSure(`Delete the map of ${nameOf(job)}?`, `${files} removed from this machine. The scene stays.`)) return;
+    try {
+      await drop(`api/jobs/${job.id}`);
+      await refresh();
+      news.textContent = `The map of ${nameOf(job)} is deleted`;
+      document.getElementById("maps").focus();
+    } catch (error) {
+      hectares.asking.say(error.message);
     }
   }
 
@@ -140,5 +165,5 @@
 
   const size = bytes => bytes >= 1e5 ? `${number(bytes / 1e6, 1)} MB` : `${number(bytes / 1e3, 0)} kB`;
 
-  hectares.listing = { refresh, empty, swatch, isBusy: () => jobs.some(job => OPEN.has(job.state)) };
+  hectares.listing = { refresh, empty, swatch, tellRoom, isBusy: () => jobs.some(job => OPEN.has(job.state)) };
 })(window.hectares);

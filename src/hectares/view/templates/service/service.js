@@ -12,6 +12,7 @@
           const status = await asking.get("api/status");
           if (status.version !== document.body.dataset.version) asking.say("The service is another version now: load this page again.");
           choosing.state.status = status;
+          listing.tellRoom(status);
           await Promise.all([choosing.refresh(), choosing.refreshSegmenters()]);
         }
         round += 1;
