@@ -92,7 +92,8 @@ def make_segmenter(folder: Path, network: str, encoder: str) -> None:
     options: dict[str, Any] = {"encoder": encoder} if network == "unet" else {"width": 16}
     config = TrainConfig(network=network, **options, batch=8, epochs=4, steps_per_epoch=25, device="cpu")
     train_segmenter(folder / "chips", folder / "run", config)
-    quantized = quantize_segmenter(folder / "run", folder / "chips", QuantizeConfig(calibrate=24, keep=True))
+    forms = QuantizeConfig(calibrate=24, compare=24, keep=True)
+    quantized = quantize_segmenter(folder / "run", folder / "chips", forms)
     print(f"int8 {'would' if quantized.is_enough else 'would not'} be taken unasked: {quantized.record}", flush=True)
 
 

@@ -45,6 +45,7 @@ from hectares.io.rasters.raster import open_raster
 from hectares.io.segmenter import amend_segmenter, find_segmenter, save_segmenter
 from hectares.io.shapes.vectors import VectorLayer, write_layer
 from hectares.predict import (
+    discard_leftovers,
     plan_scene,
     predict_scene,
     predict_scenes,
@@ -373,7 +374,7 @@ def test_bands_with_numbers_for_names_are_taken_by_name(
 
 def test_missing_bands_are_refused_with_both_lists(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
     scene = write_raster("scene.tif", IMAGE[:2], names=["a", "x"])
-    with pytest.raises(BandError, match=r"has no band b, c; it has a, x\. .*--bidx"):
+    with pytest.raises(BandError, match=r"has no band b, c; it has a, x\. .*: 2 of 3 bands are not enough"):
         predict_scene(setup.folder, scene, tmp_path / "m.tif", CONFIG)
 
 
@@ -535,6 +536,22 @@ def test_scenes_of_one_name_are_refused(setup: Setup, write_raster: WriteRaster,
         predict_scenes(setup.folder, scenes, tmp_path / "maps", CONFIG)
 
 
+@pytest.mark.parametrize(
+    ("out", "scores", "ways"),
+    [("m.tif", None, "give --mosaic for one map of them all, or name a folder"), ("maps", "s.tif", "name a folder")],
+)
+def test_several_scenes_are_not_mapped_into_a_folder_with_the_name_of_a_file(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, out: str, scores: str | None, ways: str
+):
+    scenes = [_scene(write_raster, "a.tif"), _scene(write_raster, "b.tif")]
+    beside = None if scores is None else tmp_path / scores
+    with pytest.raises(ConfigError, match=rf"{scores or out}: has the name of a file, and .* 2 scenes; {ways}"):
+        predict_scenes(setup.folder, scenes, tmp_path / out, CONFIG, scores=beside)
+    assert not (tmp_path / out).exists()
+    (tmp_path / "made.tif").mkdir()
+    assert len(predict_scenes(setup.folder, scenes, tmp_path / "made.tif", CONFIG)) == 2
+
+
 def test_a_bad_scene_does_not_stop_the_others(setup: Setup, write_raster: WriteRaster, tmp_path: Path, notes: Notes):
     good = _scene(write_raster, "b.tif")
     bad = tmp_path / "a.tif"
@@ -544,8 +561,16 @@ def test_a_bad_scene_does_not_stop_the_others(setup: Setup, write_raster: WriteR
     ]
     problem = next(p for p in notes.problems if p.severity == "incomplete")
     assert "is empty (0 bytes)" in problem.what
-    with pytest.raises(RasterError, match="is empty"):
+    with pytest.raises(RasterError, match=r"none of the 2 scenes could be mapped; the first of them: .* is empty"):
         predict_scenes(setup.folder, [bad, bad.with_name("c.tif")], tmp_path / "maps", CONFIG, monitor=notes)
+
+
+def test_a_bad_scene_alone_is_told_once(setup: Setup, tmp_path: Path, notes: Notes):
+    (tmp_path / "a.tif").write_bytes(b"")
+    (tmp_path / "maps").mkdir()
+    with pytest.raises(RasterError, match="is empty"):
+        predict_scenes(setup.folder, [tmp_path / "a.tif"], tmp_path / "maps", CONFIG, monitor=notes)
+    assert notes.problems == []
 
 
 @pytest.mark.parametrize("name", ["m.qml", "m.jpg", "m"])
@@ -820,7 +845,7 @@ def test_an_unfinished_run_of_another_decision_is_refused(setup: Setup, write_ra
     scene, setup.stop_after = _scene(write_raster), 2
     with pytest.raises(KeyboardInterrupt):
         predict_scene(setup.folder, scene, tmp_path / "m.tif", CONFIG)
-    with pytest.raises(ArtefactError, match="area_offsets was None"):
+    with pytest.raises(ArtefactError, match=r"config\.decide was 'argmax', is 'area'"):
         predict_scene(setup.folder, scene, tmp_path / "m.tif", replace(CONFIG, decide="area"))
 
 
@@ -964,10 +989,29 @@ def test_what_no_shard_did_is_done_at_the_end(setup: Setup, write_raster: WriteR
     assert 0 < len(setup.runtimes[-1].batches) < len(setup.runtimes[0].batches) + len(setup.runtimes[-1].batches)
 
 
-@pytest.mark.parametrize("shard", ["0/3", "4/3", "3", "a/b", "-1/3"])
-def test_a_shard_that_is_none_is_refused(setup: Setup, write_raster: WriteRaster, tmp_path: Path, shard: str):
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "3", "a/b", "-1/3", "0/0"])
+def test_a_shard_that_is_none_is_refused_before_anything_is_made(
+    setup: Setup, write_raster: WriteRaster, tmp_path: Path, shard: str
+):
+    scene, before = _scene(write_raster), sorted(tmp_path.rglob("*"))
     with pytest.raises(ConfigError, match="shard"):
-        predict_shard(setup.folder, _scene(write_raster), tmp_path / "m.tif", CONFIG, shard=shard)
+        predict_shard(setup.folder, scene, tmp_path / "new" / "m.tif", CONFIG, shard=shard)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_only_what_another_configuration_left_is_discarded(setup: Setup, write_raster: WriteRaster, tmp_path: Path):
+    scene, out = _scene(write_raster), tmp_path / "m.tif"
+    predict_shard(setup.folder, scene, out, CONFIG, shard="1/2")
+    begun = sorted(p.name for p in work_path(out).iterdir())
+    discard_leftovers(setup.folder, [scene], out, CONFIG)
+    assert sorted(p.name for p in work_path(out).iterdir()) == begun
+    other = replace(CONFIG, batch=3)
+    discard_leftovers(setup.folder, [scene], out, other)
+    assert [p.name for p in work_path(out).iterdir()] == ["header.json"]
+    predict_shard(setup.folder, scene, out, other, shard="1/2")
+    discard_leftovers(setup.folder, [tmp_path / "none.tif"], out, CONFIG)
+    discard_leftovers(setup.folder, [scene], tmp_path / "n.tif", CONFIG)
+    assert [p.name for p in tmp_path.glob(".hectares*")] == [work_path(out).name]
 
 
 def test_a_shard_of_another_configuration_is_refused(setup: Setup, write_raster: WriteRaster, tmp_path: Path):

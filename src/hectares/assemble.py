@@ -15,7 +15,7 @@ from hectares.io.journal import Journal
 from hectares.io.outputs import check_target, exclusive, resolve, work_path
 from hectares.io.rasters.map_files import check_map_target
 from hectares.monitor import QUIET, Monitor
-from hectares.scale.finishing import finish_map, is_made, tell_faults
+from hectares.scale.finishing import finish_map, is_made, tell_faults, tell_gaps
 from hectares.scale.shard_folder import check_complete, read_shards
 
 _SUFFIXES = {".tif", ".tiff"}
@@ -48,6 +48,7 @@ def assemble_shards(
         left = work_path(target)
         if not overwrite and left.is_dir() and target.is_file() and is_made(target, beside, blueprint.provenance):
             shutil.rmtree(left, ignore_errors=True)  # killed right after the map was placed
+            tell_gaps(target, monitor)
             return target
         check_map_target(target, overwrite=overwrite, inputs=inputs)
         if beside is not None:
@@ -60,7 +61,7 @@ def assemble_shards(
             journal.close_unused()
             raise
         where = Path(str(blueprint.provenance.get("scene", target.name)))
-        tell_faults(where, blueprint.plan, journal, range(len(blueprint.plan)), monitor)
+        tell_faults(where, blueprint.plan, blueprint.grid, journal, range(len(blueprint.plan)), monitor)
         seams = SeamCounter.of(blueprint.plan.tiling)
         finish_map(blueprint, journal, done, target, beside, overwrite=overwrite, seams=seams, monitor=monitor)
     return target

@@ -1,44 +1,52 @@
-"""Many scenes to one map: the map of each is made once, and then all are merged window by window.
+"""Many scenes to one map: mapped as one where their pixels coincide, else one by one, and merged window by window.
 
-The maps of the scenes are kept in the journal folder beside the target until the mosaic is in place, so that a stopped
-run goes on with the scene, and the batch, that it was at.
+As one, they are mapped as a scene is: windows reach from one scene into the next. One by one, the maps of the scenes
+are kept in the journal folder beside the target until the mosaic is in place, so that a stopped run goes on with the
+scene, and the batch, that it was at.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hectares.config.mosaic import MosaicConfig
 from hectares.config.predict import PredictConfig
-from hectares.core.grid import Grid
+from hectares.core.gaps import KEY, Gaps
 from hectares.core.legend import Legend
-from hectares.core.mosaic import mosaic_grid, window_around
-from hectares.core.spec import SegmenterSpec
+from hectares.core.mosaic import window_around
 from hectares.core.window import Window
-from hectares.errors import ArtefactError, ConfigError, GridError, InputError, VectorError
-from hectares.io.artefact import plain, sha256_file, stamp
+from hectares.errors import ArtefactError
 from hectares.io.journal import Journal
 from hectares.io.outputs import exclusive, resolve, work_path
 from hectares.io.rasters.class_map import open_class_map, save_class_blocks
 from hectares.io.rasters.cog import block_windows
 from hectares.io.rasters.map_files import check_map_target
-from hectares.io.rasters.raster_header import MAX_PIXELS
-from hectares.io.remote import scene_name
-from hectares.io.scene_contract import InputRule, date_of, hash_scene, open_for, scene_files
-from hectares.io.shapes.area_of_interest import read_area
-from hectares.io.shapes.vectors import split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem
 from hectares.predict import predict_scene, predict_shard
+from hectares.scale.computing import compute_batches, map_scene
+from hectares.scale.estimate import Cost, estimate_cost
+from hectares.scale.finishing import tell_gaps
 from hectares.scale.merging import Merging
-from hectares.scale.setup import find_members, settings_of
+from hectares.scale.mosaic_plan import MosaicPlan, Part, open_together
+from hectares.scale.plan import shard_numbers
+from hectares.scale.scene_job import assembly_of, open_job
 
 _SUFFIXES = {".tif", ".tiff", ".png"}
 _FACTS = ("network", "bands", "runtime", "device", "precision", "torch", "onnxruntime", "cuda")
 """What the maps of the scenes say of how they were made, and the mosaic as well."""
+
+
+@dataclass(frozen=True)
+class MosaicWork:
+    """What is to be computed for a mosaic: all scenes as one, or one of them."""
+
+    scenes: tuple[str, ...]
+    target: Path
+    together: bool
 
 
 def predict_mosaic(
@@ -60,8 +68,14 @@ def predict_mosaic(
     with exclusive(target):
         plan = MosaicPlan.of(segmenter, scenes, config, mosaic, monitor)
         if plan.is_finished(target, overwrite=overwrite):
+            tell_gaps(target, monitor)
             return target
         check_map_target(target, overwrite=overwrite, inputs=[f for part in plan.parts for f in part.files])
+        plan.tell(monitor)
+        if plan.apart is None:
+            with open_together(plan, config, monitor) as job:
+                map_scene(job, target, None, overwrite=overwrite, monitor=monitor)
+            return target
         journal, files = Journal(target, plan.header, overwrite=overwrite), maps_of(target, len(plan.parts))
         for number, part in enumerate(plan.parts):
             monitor.progress("mapping scenes", number, len(plan.parts), part.name)
@@ -79,17 +93,55 @@ def predict_mosaic_shard(
     mosaic: MosaicConfig,
     *,
     shard: str,
+    overwrite: bool = False,
     monitor: Monitor = QUIET,
 ) -> None:
-    """Compute one shard, "3/8", of each scene of what `predict_mosaic` with the same arguments computes."""
-    target = _target(out)
+    """Compute one shard, "3/8", of what `predict_mosaic` with the same arguments computes."""
+    target, (number, count) = _target(out), shard_numbers(shard)
     plan = MosaicPlan.of(segmenter, scenes, config, mosaic, monitor)
-    if plan.is_finished(target, overwrite=False):
+    if plan.is_finished(target, overwrite=overwrite):
         return
-    check_map_target(target, overwrite=False, inputs=[f for part in plan.parts for f in part.files])
-    Journal(target, plan.header, overwrite=False)
+    check_map_target(target, overwrite=overwrite, inputs=[f for part in plan.parts for f in part.files])
+    if plan.apart is None:
+        lock = target.with_name(f"{target.name}-{number}-of-{count}")
+        with exclusive(lock), open_together(plan, config, monitor) as job:
+            done = assembly_of(job, Journal(target, job.setup.provenance, overwrite=overwrite))
+            compute_batches(job, done, job.setup.plan.shard(number, count), monitor)
+        return
+    Journal(target, plan.header, overwrite=overwrite)
     for part, file in zip(plan.parts, maps_of(target, len(plan.parts)), strict=True):
+        if not work_path(target).is_dir():
+            raise ArtefactError(
+                f"{target}: {work_path(target).name} was removed meanwhile: another run has finished this mosaic, or "
+                "begun it anew; give the command again if the map is not there"
+            )
         predict_shard(segmenter, part.scene, file, config, shard=shard, keep_same=True, monitor=monitor)
+
+
+def begin_mosaic(
+    segmenter: str | Path,
+    scenes: Sequence[str | Path],
+    out: str | Path,
+    config: PredictConfig,
+    mosaic: MosaicConfig,
+    *,
+    overwrite: bool = False,
+) -> list[MosaicWork]:
+    """Begin what `predict_mosaic` with the same arguments goes on with, for others to compute; tells nothing."""
+    target = _target(out)
+    with exclusive(target):
+        plan = MosaicPlan.of(segmenter, scenes, config, mosaic, QUIET)
+        if plan.is_finished(target, overwrite=overwrite):
+            return []
+        check_map_target(target, overwrite=overwrite, inputs=[f for part in plan.parts for f in part.files])
+        if plan.apart is None:
+            if overwrite and work_path(target).exists():  # before several processes find leftovers of another run
+                with open_together(plan, config, QUIET) as job:
+                    Journal(target, job.setup.provenance, overwrite=True)
+            return [MosaicWork(tuple(map(str, scenes)), target, together=True)]
+        Journal(target, plan.header, overwrite=overwrite)
+        files = maps_of(target, len(plan.parts))
+        return [MosaicWork((p.scene,), file, together=False) for p, file in zip(plan.parts, files, strict=True)]
 
 
 def plan_mosaic(
@@ -100,136 +152,23 @@ def plan_mosaic(
     *,
     monitor: Monitor = QUIET,
 ) -> dict[str, Any]:
-    """Tell the grid of a mosaic, which scenes it is made of, and in which order they decide. Nothing is written."""
+    """Tell the grid of a mosaic, its scenes in the order they decide, and what it would take. Nothing is written.
+
+    Of scenes that are mapped one by one, one batch of the largest is computed, and stands for the others.
+    """
     plan = MosaicPlan.of(segmenter, scenes, config, mosaic, monitor)
-    return {**plan.header["mosaic"], "crs": plan.grid.crs, "shape": list(plan.grid.shape), "gsd_m": plan.grid.gsd}
+    facts = {"apart": plan.apart, "crs": plan.grid.crs, "shape": list(plan.grid.shape), "gsd_m": plan.grid.gsd}
+    return {**plan.header["mosaic"], **facts, **_cost_of(segmenter, plan, config, monitor).to_json()}
 
 
-# --- What is to be done -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """A scene of a mosaic."""
-
-    scene: str
-    files: list[Path]
-    grid: Grid
-    acquired: str | None
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        """The name of its first file."""
-        return self.files[0].name
-
-
-@dataclass(frozen=True, eq=False)
-class MosaicPlan:
-    """The scenes of a mosaic in the order they decide, its grid, and what its map says of itself."""
-
-    parts: list[Part]
-    grid: Grid
-    deepest: bool
-    header: dict[str, Any]
-
-    @classmethod
-    def of(
-        cls,
-        segmenter: str | Path,
-        scenes: Sequence[str | Path],
-        config: PredictConfig,
-        mosaic: MosaicConfig,
-        monitor: Monitor,
-    ) -> MosaicPlan:
-        """Open every scene, and tell about those that are refused."""
-        if config.out_of_range:
-            raise ConfigError("--out-of-range is written beside the map of one scene; give it without --mosaic")
-        members = find_members(segmenter, config)
-        parts, left_out = _parts(members[0].spec, scenes, config, monitor)
-        given = [p.name for p in parts]
-        grid = mosaic_grid([p.grid for p in parts], crs=mosaic.crs, gsd_m=mosaic.gsd_m)
-        if grid.window.pixels > MAX_PIXELS:
-            raise GridError(
-                f"the mosaic would have {grid.shape[0]} x {grid.shape[1]} px, more than {MAX_PIXELS:.0e}; give a "
-                "larger --gsd-m, or fewer scenes"
-            )
-        if mosaic.overlap_rule == "newest":
-            parts = _newest_first(parts)
-        settings = settings_of(config) | {k: v for k, v in asdict(mosaic).items() if k != "mosaic"}
-        inputs = {f"scene {n}": p.sha256 for n, p in enumerate(parts, start=1)} | {"segmenter": members[0].sha256}
-        inputs |= {f"segmenter {n}": m.sha256 for n, m in enumerate(members[1:], start=2)}
-        if config.aoi is not None:
-            inputs["aoi"] = sha256_file(split_layer_name(config.aoi)[0])
-        shown = [{"name": p.name, "acquired": p.acquired, "crs": p.grid.crs, "shape": p.grid.shape} for p in parts]
-        header = stamp("class-map", config=settings, inputs=inputs) | {
-            "scene": f"{given[0]} and {len(given) - 1} more" if len(given) > 1 else given[0],
-            "mosaic": plain({"rule": mosaic.overlap_rule, "scenes": shown, "left_out": left_out}),
-        }
-        dates = sorted({p.acquired for p in parts if p.acquired is not None})
-        if dates:
-            header["acquired"] = dates[0] if len(dates) == 1 else f"{dates[0]}/{dates[-1]}"
-        return cls(parts, grid, mosaic.overlap_rule == "center", header)
-
-    def is_finished(self, target: Path, *, overwrite: bool) -> bool:
-        """Tell if nothing is left to do: the run was killed right after placing the map."""
-        if overwrite or not work_path(target).is_dir() or not target.is_file():
-            return False
-        try:
-            with open_class_map(target) as earlier:
-                same = all(earlier.provenance.get(key) == value for key, value in plain(self.header).items())
-        except (InputError, ArtefactError):
-            return False
-        if same:
-            shutil.rmtree(work_path(target), ignore_errors=True)
-        return same
-
-
-def _parts(
-    spec: SegmenterSpec, scenes: Sequence[str | Path], config: PredictConfig, monitor: Monitor
-) -> tuple[list[Part], list[str]]:
-    """Open the scenes; those that are refused become problems. Raises InputError if all of them are."""
-    parts: list[Part] = []
-    refused: list[tuple[str, InputError]] = []
-    for number, scene in enumerate(scenes):
-        monitor.progress("looking at scenes", number, len(scenes))
-        monitor.raise_if_stopped()
-        try:
-            parts.append(_look_at(spec, str(scene), config))
-        except InputError as error:
-            refused.append((scene_name(scene), error))
-    monitor.progress("looking at scenes", len(scenes), len(scenes))
-    if not parts:
-        raise refused[0][1]
-    for scene, reason in refused:
-        outside = isinstance(reason, VectorError)  # beyond the area of interest
-        remedy = "the mosaic is made without it"
-        what = str(reason).removeprefix(f"{scene}: ")
-        monitor.problem(Problem(scene, what, remedy, "note" if outside else "incomplete"))
-    return parts, [Path(scene).name for scene, _ in refused]
-
-
-def _look_at(spec: SegmenterSpec, scene: str, config: PredictConfig) -> Part:
-    files = scene_files(scene, spec.bands, allow_remote=config.allow_remote)
-    rule = InputRule(config.bidx, config.gsd_tolerance, config.resample)
-    with open_for(spec, files, rule, QUIET) as source:
-        if not source.grid.is_georeferenced:
-            raise GridError(f"{source.path}: has no CRS, so that its place in a mosaic is unknown; give it one first")
-        if config.aoi is not None:
-            read_area(config.aoi, source.grid, source.path, QUIET)
-        taken = date_of(scene, source)
-        return Part(scene, files, source.grid, None if taken is None else taken.when, hash_scene(files))
-
-
-def _newest_first(parts: Sequence[Part]) -> list[Part]:
-    """Order scenes by date, the newest first; those of one date stay as given."""
-    unknown = next((p for p in parts if p.acquired is None), None)
-    if unknown is not None:
-        raise ConfigError(
-            f"{unknown.files[0]}: neither tags, a .json beside it nor its name tell when it was taken, which "
-            "--overlap-rule newest goes by; give --overlap-rule first, and the scenes in the order that they count"
-        )
-    return sorted(parts, key=lambda p: str(p.acquired), reverse=True)
+def _cost_of(segmenter: str | Path, plan: MosaicPlan, config: PredictConfig, monitor: Monitor) -> Cost:
+    if plan.apart is None:
+        with open_together(plan, config, monitor) as job:
+            return estimate_cost(job.setup.work, job.setup.plan)
+    sizes = [part.grid.window.pixels for part in plan.parts]
+    largest = plan.parts[sizes.index(max(sizes))]
+    with open_job(segmenter, largest.scene, config, with_scores=False, monitor=monitor) as job:
+        return estimate_cost(job.setup.work, job.setup.plan).for_scenes(sizes, plan.grid.window.pixels)
 
 
 # --- Doing it ---------------------------------------------------------------------------------------------
@@ -295,8 +234,9 @@ class _AboutPart:
 def _merge(
     plan: MosaicPlan, files: Sequence[Path], journal: Journal, target: Path, *, overwrite: bool, monitor: Monitor
 ) -> None:
-    made, legend, trained_on = _told_by(files, plan.grid)
-    provenance = plan.header | made | {"trained_on": trained_on}
+    made, legend = _told_by(files)
+    gaps = _gaps_in(files, plan)
+    provenance = plan.header | made | {"trained_on": plan.trained_on} | ({KEY: gaps} if gaps else {})
     merging = Merging(files, [p.grid for p in plan.parts], plan.grid, legend, deepest=plan.deepest)
     windows = block_windows(plan.grid.shape)
 
@@ -317,17 +257,24 @@ def _merge(
     journal.close()
 
 
-def _told_by(files: Sequence[Path], grid: Grid) -> tuple[dict[str, Any], Legend, list[list[int]]]:
-    """Give what the maps say of how they were made, their legend, and where they were trained on, in a mosaic."""
+def _gaps_in(files: Sequence[Path], plan: MosaicPlan) -> list[dict[str, Any]]:
+    """Give the gaps of the maps of the scenes, where they lie in the mosaic; another scene may fill them."""
+    found: list[tuple[str, Window]] = []
+    for file in files:
+        with open_class_map(file) as opened:
+            gaps = Gaps.told_by(opened.provenance)
+            onto = ((why, window_around(opened.grid, w, plan.grid)) for why, all_ in gaps.windows.items() for w in all_)
+            found += [(why, window) for why, window in onto if window.pixels]
+    return Gaps.of(found).to_json()
+
+
+def _told_by(files: Sequence[Path]) -> tuple[dict[str, Any], Legend]:
+    """Give what the maps say of how they were made, and their legend."""
     made: dict[str, Any] = {}
-    trained_on: list[list[int]] = []
     legend: Legend | None = None
     for file in files:
         with open_class_map(file) as opened:
             legend = legend or opened.legend
             made |= {k: opened.provenance[k] for k in _FACTS if k in opened.provenance and k not in made}
-            windows = (Window(*w) for w in opened.provenance["trained_on"])
-            onto = [window_around(opened.grid, w & opened.grid.window, grid) for w in windows]
-            trained_on += [[w.row, w.col, w.height, w.width] for w in onto if w.pixels]
     assert legend is not None, "a mosaic has a scene"
-    return made, legend, trained_on
+    return made, legend

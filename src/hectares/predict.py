@@ -7,7 +7,7 @@ goes on and gives the same bytes. Memory depends on tile and batch, not on the s
 
 from __future__ import annotations
 
-import re
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,15 +21,16 @@ from hectares.core.scene import RasterSource
 from hectares.core.window import Tiling, Window
 from hectares.errors import ArtefactError, ConfigError, InputError
 from hectares.io.journal import Journal
-from hectares.io.outputs import check_target, exclusive, resolve
-from hectares.io.rasters.map_files import check_map_target
+from hectares.io.outputs import check_target, exclusive, resolve, work_path
+from hectares.io.rasters.map_files import check_map_target, tell_shared_name
 from hectares.io.rasters.score_map import is_of
 from hectares.io.remote import scene_name
 from hectares.io.scene_values import range_file
 from hectares.monitor import QUIET, Monitor, Problem
+from hectares.scale.computing import compute_batches, map_scene
 from hectares.scale.estimate import Cost, estimate_cost
-from hectares.scale.plan import WorkPlan
-from hectares.scale.scene_job import assembly_of, compute_batches, is_finished, map_scene, open_job
+from hectares.scale.plan import WorkPlan, shard_numbers
+from hectares.scale.scene_job import assembly_of, is_finished, open_job
 from hectares.scale.shard_folder import SUFFIX as SHARD
 from hectares.scale.shard_folder import write_shard
 from hectares.scale.tiles import Decision, ScaleFunction, TileWork
@@ -65,9 +66,10 @@ def predict_scene(
         exclusive(target),
         open_job(segmenter, scene, config, with_scores=beside is not None, monitor=monitor) as job,
     ):
-        if is_finished(target, beside, job, overwrite=overwrite, keep_same=keep_same):
+        if is_finished(target, beside, job, overwrite=overwrite, keep_same=keep_same, monitor=monitor):
             return target
         check_map_target(target, overwrite=overwrite, inputs=job.inputs)
+        tell_shared_name(target, job.inputs, monitor)
         if beside is not None:
             again = overwrite or is_of(beside, job.setup.provenance)
             check_target(beside, overwrite=again, inputs=job.inputs)
@@ -86,13 +88,16 @@ def name_targets(scenes: Sequence[Path], out: Path, scores: Path | None) -> list
         return [(scenes[0], out, scores)]
     if out.suffix.lower() == SHARD:
         raise ConfigError(f"{out}: is the shard of one scene; give a command for each of the {len(scenes)} scenes")
+    for folder in (out, scores):
+        if folder is not None and (folder.exists() and not folder.is_dir()):
+            raise ConfigError(f"{folder}: is a file; several scenes need a folder")
+        if folder is not None and folder.suffix.lower() in {*_SUFFIXES, ".png"} and not folder.exists():
+            ways = "name a folder" if folder is scores else "give --mosaic for one map of them all, or name a folder"
+            raise ConfigError(f"{folder}: has the name of a file, and there are {len(scenes)} scenes; {ways}")
     names = [f"{Path(scene_name(scene)).stem}.tif" for scene in scenes]
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         raise ConfigError(f"several scenes would give {out / twice[0]}; map them one by one")
-    for folder in (out, scores):
-        if folder is not None and (folder.exists() and not folder.is_dir()):
-            raise ConfigError(f"{folder}: is a file; several scenes need a folder")
     if scores is not None and scores.resolve() == out.resolve():
         raise ConfigError(f"{out}: is named twice; maps and scores go into two folders")
     return [
@@ -101,7 +106,7 @@ def name_targets(scenes: Sequence[Path], out: Path, scores: Path | None) -> list
     ]
 
 
-def predict_shard(
+def predict_shard(  # noqa: PLR0913 - what `predict_scene` takes, and which part
     segmenter: str | Path,
     scene: str | Path,
     out: str | Path,
@@ -109,16 +114,18 @@ def predict_shard(
     *,
     shard: str,
     scores: str | Path | None = None,
+    overwrite: bool = False,
     keep_same: bool = False,
     monitor: Monitor = QUIET,
 ) -> None:
     """Compute the batches of one shard, "3/8", of what `predict_scene` with the same arguments computes.
 
     They are kept beside the target. When all shards are done, `predict_scene` puts them together, to the same bytes.
+    A map that is there stays until then; without `overwrite` it is refused.
     With a target NAME.shard they become a folder of this name, for `hectares assemble` on another machine.
     """
     what = f"a class map is a GeoTIFF, or a PNG, and a shard for another machine a folder NAME{SHARD}"
-    number, count = _shard(shard)
+    number, count = shard_numbers(shard)
     apart = Path(out).suffix.lower() == SHARD
     target = resolve(out) if apart else _target(out, what, {*_SUFFIXES, ".png"})
     beside = None if scores is None else _target(scores, "scores are a GeoTIFF", _SUFFIXES)
@@ -127,10 +134,11 @@ def predict_shard(
         if apart:
             write_shard(job, target, number, count, monitor)
             return
-        if keep_same and is_finished(target, beside, job, overwrite=False, keep_same=True):
+        same = keep_same and not overwrite
+        if same and is_finished(target, beside, job, overwrite=False, keep_same=True, monitor=monitor):
             return
-        check_map_target(target, overwrite=False, inputs=job.inputs)
-        journal = Journal(target, job.setup.provenance, overwrite=False)
+        check_map_target(target, overwrite=overwrite, inputs=job.inputs)
+        journal = Journal(target, job.setup.provenance, overwrite=overwrite)
         compute_batches(job, assembly_of(job, journal), job.setup.plan.shard(number, count), monitor)
 
 
@@ -181,6 +189,25 @@ def predict_scenes(
     return _each(make, scenes, out, scores, monitor)
 
 
+def discard_leftovers(
+    segmenter: str | Path, scenes: Sequence[Path], out: Path, config: PredictConfig, *, scores: Path | None = None
+) -> None:
+    """Discard what unfinished runs of another configuration left, before several processes would do so at once.
+
+    What is left of a run of the same configuration stays. Scenes that are refused are left to `predict_scenes`.
+    """
+    for scene, target, beside in name_targets(scenes, out, scores):
+        place = resolve(target)
+        if not work_path(place).exists():
+            continue
+        with (
+            contextlib.suppress(InputError),
+            exclusive(place),
+            open_job(segmenter, scene, config, with_scores=beside is not None, monitor=QUIET) as job,
+        ):
+            Journal(place, job.setup.provenance, overwrite=True)
+
+
 def predict_shards(
     segmenter: str | Path,
     scenes: Sequence[Path],
@@ -189,14 +216,16 @@ def predict_shards(
     *,
     shard: str,
     scores: Path | None = None,
+    overwrite: bool = False,
     monitor: Monitor = QUIET,
 ) -> None:
     """Compute one shard of each scene of what `predict_scenes` with the same arguments computes."""
 
     def make(scene: Path, target: Path, beside: Path | None, keep_same: bool) -> None:
         predict_shard(
-            segmenter, scene, target, config, shard=shard, scores=beside, keep_same=keep_same, monitor=monitor
-        )
+            segmenter, scene, target, config,
+            shard=shard, scores=beside, overwrite=overwrite, keep_same=keep_same, monitor=monitor,
+        )  # fmt: skip
 
     _each(make, scenes, out, scores, monitor)
 
@@ -219,13 +248,15 @@ def _each(
         try:
             make(scene, target, beside, True)  # noqa: FBT003 - a finished map is kept
         except InputError as error:  # one bad scene does not keep the others from being mapped
+            if len(jobs) == 1:
+                raise
             refused.append(error)
             name = scene_name(scene)
             monitor.problem(Problem(name, str(error).removeprefix(f"{name}: "), "it has no map", "incomplete"))
         else:
             made.append(target)
     if not made:
-        raise refused[0]
+        raise type(refused[0])(f"none of the {len(jobs)} scenes could be mapped; the first of them: {refused[0]}")
     return made
 
 
@@ -258,13 +289,6 @@ def predict_tiles(
 
 def _is_one_file(scenes: Sequence[Path], out: Path) -> bool:
     return len(scenes) == 1 and (out.suffix.lower() == SHARD or not out.is_dir())
-
-
-def _shard(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
-    if found is None:
-        raise ConfigError(f"--shard is {text!r}; expected I/N, for example 3/8")
-    return int(found[1]), int(found[2])
 
 
 def _target(path: str | Path, what: str, suffixes: set[str]) -> Path:

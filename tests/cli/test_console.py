@@ -37,6 +37,15 @@ def test_problems_and_errors_show_names_as_they_are(printed):
     assert f"error: {ODD}: is no image" in printed()
 
 
+def test_a_gap_has_a_word_of_its_own_and_alone_counts_for_the_exit_code(printed):
+    monitor = ConsoleMonitor(quiet=True, as_json=False)
+    monitor.problem(Problem("zones.gpkg", "1 pair of zones overlaps", "sums are too large"))
+    assert show_result({}, [], monitor.problems, as_json=False) == 0
+    monitor.problem(Problem("s.gpkg", "4 points have no label", "they are left out", "incomplete"))
+    assert show_result({}, [], monitor.problems, as_json=False) == 3
+    assert [line.split(":")[0] for line in printed().splitlines()] == ["warning", "incomplete"]
+
+
 def test_bars_show_names_as_they_are(printed, monkeypatch):
     file = io.StringIO()
     terminal = Console(file=file, width=300, force_terminal=True, color_system=None, markup=False, emoji=False)

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from hectares.cli import commands
 from hectares.cli.help_groups import GROUPS, REST, by_purpose
 from hectares.cli.main import build_app, run
 from hectares.cli.options import Writing
@@ -16,8 +15,7 @@ EVERYWHERE = {name.replace("_", "-") for name in Writing.__dataclass_fields__}
 
 def _options(command: str) -> list[str]:
     """Give the names of the options that a command has for itself."""
-    function = next(f for f in commands.COMMANDS if f.__name__ == command)
-    found = build_app()[function.__name__].assemble_argument_collection()
+    found = build_app([command])[command].assemble_argument_collection()
     names = [a.name.removeprefix("--") for a in found if a.name.startswith("--")]
     return [name for name in names if name not in EVERYWHERE and "." not in name]
 

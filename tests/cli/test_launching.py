@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 from factory import WriteRaster
-from hectares.cli import launching
+from hectares.cli import chain, launching, mosaicking
 from hectares.cli.launching import absolute, shard_tokens
 from hectares.cli.main import run
 from hectares.config.predict import PredictConfig
 from hectares.core.legend import Legend
 from hectares.core.window import Window
+from hectares.io.journal import give_up
+from hectares.io.outputs import work_path
 from hectares.io.rasters.class_map import open_class_map
 from segmenters import save_convolution
 
@@ -98,6 +100,39 @@ def test_a_batch_that_ends_every_process_is_left_out_and_listed(
     assert "1 window(s) ended each process that computed them, first at row 0, col 20" in " ".join(
         capsys.readouterr().err.split()
     )
+
+
+def test_overwrite_fills_the_gaps_of_a_map_and_discards_what_another_configuration_left(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    out, one = tmp_path / "map.tif", [*command[:-2], "-q"]
+    assert run([*one[:3], str(tmp_path / "whole.tif"), *one[4:]]) == 0
+    assert run([*one, "--shard", "1/4"]) == 0
+    give_up(work_path(out), 1, {"windows": [[0, 20, 20, 20]], "of": 4, "how": "3 processes were killed"})
+    assert run(one) == 3
+    with open_class_map(out) as opened:
+        assert [gap["count"] for gap in opened.provenance["gaps"]] == [1]
+    assert run([*one, "--overwrite", "--batch", "2", "--shard", "1/2"]) == 0
+    line = [*command, "--overwrite"]
+    monkeypatch.setattr(sys, "argv", ["hectares", *line])
+    capsys.readouterr()
+    assert run(line) == 0
+    assert "exit code" not in capsys.readouterr().err
+    assert out.read_bytes() == (tmp_path / "whole.tif").read_bytes()
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".hectares")]
+
+
+@pytest.mark.parametrize("mosaic", [[], ["--mosaic"]])
+def test_what_another_configuration_left_is_gone_before_workers_start(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mosaic: list[str]
+):
+    left: list[list[str]] = []
+    folder = work_path(tmp_path / "map.tif")
+    for module in (chain, mosaicking):
+        monkeypatch.setattr(module, "share_out", lambda *_: left.append([p.name for p in folder.iterdir()]))
+    assert run([*command[:-2], "-q", *mosaic, "--shard", "1/2"]) == 0
+    assert run([*command, "-q", *mosaic, "--overwrite", "--batch", "2"]) == 0
+    assert left == [["header.json"]]
 
 
 @pytest.mark.parametrize("workers", [2, 4])

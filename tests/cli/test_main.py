@@ -1,5 +1,6 @@
 """The command line as a user meets it: help, results, errors, exit codes."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -26,12 +27,24 @@ def class_map(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("command", [f.__name__ for f in commands.COMMANDS])
+@pytest.mark.parametrize("command", commands.NAMES)
 def test_every_command_has_help_with_an_example_and_json(command, capsys):
     assert run([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert f"Example: hectares {command}" in " ".join(text.split())
     assert "--json" in text
+
+
+@pytest.mark.parametrize("command", commands.NAMES)
+def test_the_line_of_a_command_in_the_list_is_the_first_of_its_help(command):
+    line = next(group[command][1] for group in commands.GROUPS.values() if command in group)
+    text = inspect.cleandoc(commands.find_command(command).__doc__).split("\n\n")[0]
+    assert line == " ".join(text.replace("`", "").split())
+
+
+def test_a_command_that_is_not_asked_is_known_by_its_name(capsys):
+    assert run(["predit", "a", "b"]) == 2
+    assert 'Did you mean "predict"?' in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("command", ["demo", "prepare", "train", "predict", "evaluate", "measure", "report"])
@@ -114,6 +127,15 @@ def test_measure_prints_json_on_stdout_and_progress_elsewhere(class_map, tmp_pat
     assert run(["measure", str(class_map), str(tmp_path / "areas.csv"), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["result"]["rows"]
     assert [(r[1], r[2]) for r in rows] == [("forest", 6), ("water", 4), ("nodata", 2)]
+
+
+@pytest.mark.parametrize(("written_as", "title"), [("class-map", "Mapped area"), ("reference", "Reference area")])
+def test_measure_says_whether_the_areas_are_those_of_a_map_or_of_labels(tmp_path, capsys, written_as, title):
+    grid = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), (1, 3))
+    legend, made = Legend.of({1: "forest", 2: "water"}).for_maps(), {"hectares": written_as}
+    write_class_map(tmp_path / "m.tif", np.array([[0, 1, 255]], np.uint8), grid, legend, made, overwrite=False)
+    assert run(["measure", str(tmp_path / "m.tif"), str(tmp_path / "areas.csv")]) == 0
+    assert capsys.readouterr().out.splitlines()[0].strip() == title
 
 
 def test_an_existing_result_is_refused_without_overwrite_and_kept(class_map, tmp_path, capsys):

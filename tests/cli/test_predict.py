@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,21 @@ def test_a_plan_tells_what_it_would_take_and_writes_nothing(
     assert "8 of 32 x 32 px" in shown
     assert "MiB are free" in shown
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_plan_of_a_mosaic_tells_time_memory_and_disk(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["predict", *given, str(tmp_path / "m.tif"), "--mosaic", "--plan", *SMALL]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"time about (a second|\d+ seconds), less where windows are empty memory about \d+ MiB", shown)
+    assert "MiB are free" in shown
+    assert not list(tmp_path.glob("*m.tif"))
+
+
+def test_a_plan_is_refused_as_what_it_is_of(given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["predict", *given, given[1], str(tmp_path / "m.tif"), "--plan", *SMALL]) == 2
+    assert "give --mosaic for one map of them all, or name a folder" in " ".join(capsys.readouterr().err.split())
 
 
 def test_workers_and_shards_give_the_bytes_of_one_process(given: list[str], tmp_path: Path):

@@ -20,9 +20,19 @@ def test_the_choice_is_that_of_argmax(classes: int, height: int, width: int, see
     assert np.array_equal(found, planes.argmax(axis=0))
 
 
-def test_planes_may_lie_in_memory_in_any_order():
-    planes = np.random.default_rng(1).random((40, 50, 3)).astype(np.float32).transpose(2, 0, 1)
-    assert np.array_equal(choose_classes(planes, np.ones((40, 50), np.bool_)), planes.argmax(axis=0))
+@pytest.mark.parametrize("classes", [1, 2, 3, 6])
+@pytest.mark.parametrize("lay", ["last", "core", "turned"])
+def test_planes_may_lie_in_memory_in_any_order(lay: str, classes: int):
+    values = np.random.default_rng(1).integers(0, 4, (classes, 300, 220)).astype(np.float32)
+    planes = {
+        "last": np.ascontiguousarray(values.transpose(1, 2, 0)).transpose(2, 0, 1),
+        "core": values[:, 8:-16, 16:-8],
+        "turned": values.swapaxes(1, 2),
+    }[lay]
+    before = planes.copy()
+    found = choose_classes(planes, np.ones(planes.shape[1:], np.bool_))
+    assert np.array_equal(found, before.argmax(axis=0))
+    assert np.array_equal(planes, before)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -109,13 +109,12 @@ def test_a_batch_is_scaled_as_its_images_are(kind: str, image: np.ndarray):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_input_is_not_changed_and_the_record_reads_back(kind: str, image: np.ndarray):
+def test_the_input_is_not_changed(kind: str, image: np.ndarray):
     scaling = Scaling.of(kind, measured(image), (11, None, 0))
     before = image.astype(np.float32)
     given = before.copy()
     scaling.apply(given)
     assert np.array_equal(given, before)
-    assert Scaling.from_json(scaling.to_json()) == scaling
 
 
 @given(hnp.arrays(np.int16, (1, 3, 5)))

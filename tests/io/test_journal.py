@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hectares.errors import ArtefactError, ResourceError
-from hectares.io.journal import Journal, marks_in
+from hectares.io.journal import Journal, difference, marks_in
 
 HEADER = {"config": {"tile_px": 64, "overlap_px": None}, "inputs": {"scene": "ab"}, "bands": ("red", "nir")}
 BLOCKS = [np.arange(6, dtype=np.uint8).reshape(2, 3), np.full((1, 4), 255, np.uint8)]
@@ -57,6 +57,16 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path: Path):
     with pytest.raises(ArtefactError, match=r"another configuration lies here \(config\.tile_px was 64, is 128\)"):
         _open(tmp_path, other)
     assert _open(tmp_path).has(0)
+
+
+def test_options_are_told_before_what_follows_from_them_and_in_words():
+    before = {"area_offsets": None, "config": {"decide": "argmax"}, "windows": list(range(9)), "scene": "a" * 64}
+    now = before | {"area_offsets": {"water": 0.25, "grass": -0.1}}
+    assert difference(before, now | {"config": {"decide": "area"}}) == "config.decide was 'argmax', is 'area'"
+    assert difference(before, now) == "area_offsets was none, is there now"
+    assert difference(now, before) == "area_offsets was there, is not now"
+    assert difference(before, before | {"windows": [1]}) == "windows was 9 values, is [1]"
+    assert difference(before, before | {"scene": "b" * 64}) == "scene has other content"
 
 
 def test_overwrite_discards_another_configuration(tmp_path: Path):

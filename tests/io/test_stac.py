@@ -12,7 +12,8 @@ from affine import Affine
 from factory import UTM
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
-from hectares.io.stac import acquired_at, footprint, recorded_hashes, stac_item
+from hectares.io.footprint import footprint
+from hectares.io.stac import acquired_at, recorded_hashes, stac_item
 
 GRID = Grid("EPSG:32633", UTM, (30, 50))
 FILES = {"map.tif": ("ab" * 32, 900), "map.qml": ("cd" * 32, 50), "map.tif.aux.xml": ("ef" * 32, 70)}

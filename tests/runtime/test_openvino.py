@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from affine import Affine
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -16,7 +17,10 @@ if __import__("importlib.util").util.find_spec("openvino") is None:
 
 from factory import WriteRaster
 from hectares.config.predict import PredictConfig
+from hectares.core.grid import Grid
 from hectares.core.legend import Legend
+from hectares.core.scene import ArraySource
+from hectares.core.window import Tiling
 from hectares.errors import ArtefactError, ResourceError
 from hectares.io.rasters.class_map import open_class_map
 from hectares.io.segmenter import StoredSegmenter
@@ -25,6 +29,7 @@ from hectares.runtime.finishing import finish_segmenter
 from hectares.runtime.fit import Fit
 from hectares.runtime.onnx import OnnxRuntime
 from hectares.runtime.openvino import Network, OpenvinoRuntime
+from hectares.scale.tiles import Decision, TileWork
 from segmenters import save_random_segmenter
 
 IMAGE = np.random.default_rng(1).standard_normal((2, 2, 48, 80), np.float32)
@@ -121,11 +126,25 @@ def test_a_map_is_that_of_onnxruntime_and_has_the_same_bytes_each_time(
     assert (read[0][10:30, 40:90] == 255).all()
 
 
-def test_tiles_with_their_context_give_what_the_whole_gives(finished: StoredSegmenter):
-    runtime, whole = OpenvinoRuntime(finished, threads=1), np.tile(IMAGE[:1], (1, 1, 6, 3))
-    assert finished.spec.context_px is not None
-    left = runtime.logits(whole[..., :192])[..., :16]
-    assert np.abs(left - runtime.logits(whole)[..., :16]).max() < 1e-3
+def test_streamed_is_whole_where_tiles_hold_all_that_the_network_sees(finished: StoredSegmenter):
+    runtime = OpenvinoRuntime(finished, threads=1)
+    image = np.random.default_rng(2).standard_normal((2, 96, 624), np.float32)
+    source = ArraySource(image, Grid(None, Affine.identity(), image.shape[1:]), ["red", "nir"])
+    whole = runtime.logits(image[None])[0]
+
+    def off(tiling: Tiling) -> float:
+        """Give the largest difference, as a share of the largest logit."""
+        work = TileWork(source, [None], lambda images: runtime.logits(images[0]), Decision(kept="float32"), 3)
+        streamed = np.full_like(whole, np.nan)
+        for tile in tiling:
+            (result,) = work.run([tile])
+            streamed[:, *tile.core.slices] = result.scores
+        return float(np.abs(streamed - whole).max() / np.abs(whole).max())
+
+    enough = Tiling(image.shape[1:], size=352, overlap=288, stride=runtime.stride)
+    assert (enough.counts, enough[2].read.col_end) == ((1, 3), 624)  # none reaches beyond the scene
+    assert off(enough) < 1e-5  # of a tile of another width, sums may be taken in another order
+    assert off(Tiling(image.shape[1:], size=128, overlap=0, stride=runtime.stride)) > 0.1
 
 
 def test_nothing_is_sent_anywhere():

@@ -5,24 +5,32 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from affine import Affine
 
 from factory import Notes, WriteRaster
+from hectares.cli.launching import mosaic_orders
+from hectares.config.mosaic import MosaicConfig
 from hectares.config.predict import PredictConfig
 from hectares.core.legend import Legend
-from hectares.errors import ArtefactError, BandError, ConfigError, ResourceError
-from hectares.io.journal import Journal
+from hectares.core.window import Window
+from hectares.errors import ArtefactError, BandError, ConfigError
+from hectares.io.journal import Journal, give_up
 from hectares.io.outputs import work_path
-from hectares.predict import predict_scene
+from hectares.io.rasters.class_map import open_class_map
+from hectares.mosaic import predict_mosaic
+from hectares.predict import predict_scene, predict_shard
 from segmenters import save_convolution
 
 distributed = pytest.importorskip("distributed")
 
-from hectares.scale.cluster import Order, Piece, compute_on, cut, open_cluster
+from hectares.scale.cluster import Piece, compute_on, cut, open_cluster
+from hectares.scale.order import Order
 
 CONFIG = PredictConfig(tile_px=24, overlap_px=8, device="cpu", threads=1)
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the cluster's own making, as its processes end
@@ -84,6 +92,37 @@ def test_a_worker_that_is_killed_changes_nothing(client: Any, order: Order):
     assert _finished(order) == _whole(order)
 
 
+@pytest.mark.parametrize("rule", ["first", "center"])
+def test_a_mosaic_by_a_cluster_has_the_bytes_of_one_process(
+    client: Any, order: Order, notes: Notes, write_raster: WriteRaster, rule: str
+):
+    image = np.random.default_rng(2).integers(1, 200, (2, 40, 50), dtype=np.uint8)
+    place = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+    scenes = [
+        write_raster(f"{n}.tif", image, names=["red", "nir"], transform=place @ Affine.translation(40 * n, 0))
+        for n in range(2)
+    ]
+    mosaic = MosaicConfig(mosaic=True, overlap_rule=rule)
+    whole = predict_mosaic(order.segmenter, scenes, order.target.with_name("whole.tif"), CONFIG, mosaic).read_bytes()
+    orders = mosaic_orders(Path(order.segmenter), scenes, order.target, CONFIG, mosaic, overwrite=False)
+    assert [o.mosaic is None for o in orders] == ([False] if rule == "first" else [True, True])
+    for part in orders:
+        compute_on(client, part, notes)
+    found = predict_mosaic(order.segmenter, scenes, order.target, CONFIG, mosaic, monitor=notes)
+    assert found.read_bytes() == whole
+    assert set(notes.stages) & {"predicting by 2"}
+
+
+def test_overwrite_by_a_cluster_fills_the_gaps_of_a_map(client: Any, order: Order, notes: Notes):
+    predict_shard(order.segmenter, order.scene, order.target, CONFIG, shard="1/12")
+    give_up(work_path(order.target), 5, {"windows": [[0, 80, 16, 10]], "of": 24, "how": "3 processes were killed"})
+    assert predict_scene(order.segmenter, order.scene, order.target, CONFIG).read_bytes() != _whole(order)
+    compute_on(client, replace(order, overwrite=True), notes)
+    made = predict_scene(order.segmenter, order.scene, order.target, CONFIG, overwrite=True, monitor=notes)
+    assert made.read_bytes() == (order.target.parent / "whole" / "map.tif").read_bytes()
+    assert not [p for p in notes.problems if p.severity == "incomplete"]
+
+
 class Deadly(distributed.WorkerPlugin):
     """Makes the batch of one tile end any process that reads it."""
 
@@ -94,7 +133,7 @@ class Deadly(distributed.WorkerPlugin):
         self.read = read = TileWork.read
 
         def deadly(work: TileWork, tiles: Any) -> Any:
-            if any(tile.core.row == 0 and 18 < tile.core.col < 40 for tile in tiles):
+            if any(tile.core.row == 0 and 18 < tile.core.col < 30 for tile in tiles):
                 os.kill(os.getpid(), signal.SIGKILL)
             return read(work, tiles)
 
@@ -108,16 +147,24 @@ class Deadly(distributed.WorkerPlugin):
 
 
 @pytest.mark.slow
-def test_a_batch_that_ends_every_worker_is_named(client: Any, order: Order, notes: Notes):
+def test_a_batch_that_ends_every_worker_is_left_out(client: Any, order: Order, notes: Notes):
     client.register_plugin(Deadly(), name="deadly")
     try:
-        with pytest.raises(ResourceError, match=r"ended [23] times while it computed rows 0 to .*\(batch 1\)"):
-            compute_on(client, order, notes)
+        compute_on(client, order, notes)
     finally:
         client.unregister_worker_plugin("deadly")
+    _finished(order)
+    with open_class_map(order.target) as opened:
+        (gap,) = opened.provenance["gaps"]
+        found = opened.read(opened.grid.window)
+    assert (gap["why"], gap["count"]) == ("fatal", 1)
+    left_out = np.zeros(found.shape, bool)
+    left_out[Window(*gap["windows"][0]).slices] = True
+    assert (found[left_out] == 255).all()
+    _whole(order)
+    with open_class_map(order.target.parent / "whole" / "map.tif") as opened:
+        assert np.array_equal(found[~left_out], opened.read(opened.grid.window)[~left_out])
     client.wait_for_workers(2, timeout=60)
-    compute_on(client, order, notes)
-    assert _finished(order) == _whole(order)
 
 
 @pytest.mark.slow

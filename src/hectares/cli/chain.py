@@ -10,7 +10,7 @@ from rich.table import Table
 
 from hectares.cli.console import ConsoleMonitor, format_percent, next_step, table
 from hectares.cli.help_groups import option_of, options_of
-from hectares.cli.launching import Cluster, share_out, share_with_cluster
+from hectares.cli.launching import Cluster, scene_orders, share_out, share_with_cluster
 from hectares.cli.mosaicking import run_mosaic
 from hectares.cli.options import Writing
 from hectares.cli.running import OPTIONS, Outcome, keep_memory, run_verb
@@ -165,17 +165,15 @@ def predict(
     dask
         Compute on a Dask cluster that shares the disk: the address of its scheduler, or local for --workers processes.
     """
-    if workers < 1 or (shard is not None and (workers > 1 or general.overwrite or plan)):
-        raise ConfigError("--workers is at least 1; --shard goes without --workers, --overwrite and --plan")
-    if dask is not None and (shard or general.overwrite or mosaic.mosaic or (workers > 1 and dask != "local")):
-        raise ConfigError(
-            "--dask goes without --shard, --mosaic and --overwrite, and with --workers only if it is local"
-        )
+    if workers < 1 or (shard is not None and (workers > 1 or plan)):
+        raise ConfigError("--workers is at least 1; --shard goes without --workers and --plan")
+    if dask is not None and (shard or (workers > 1 and dask != "local")):
+        raise ConfigError("--dask goes without --shard, and with --workers only if it is local")
 
     def work(monitor: ConsoleMonitor) -> Outcome:
         from hectares.cli.showing import show_plan
         from hectares.io.scene_values import range_file
-        from hectares.predict import name_targets, plan_scene, predict_scenes, predict_shards
+        from hectares.predict import discard_leftovers, name_targets, plan_scene, predict_scenes, predict_shards
 
         keep_memory()
         if len(scenes) < 2:
@@ -184,22 +182,27 @@ def predict(
         if mosaic.mosaic:
             return run_mosaic(
                 run, sources, out, config, mosaic,
-                scores=scores, plan=plan, workers=workers, shard=shard, general=general, monitor=monitor,
+                scores=scores, plan=plan, workers=workers, dask=dask, shard=shard, general=general, monitor=monitor,
             )  # fmt: skip
         if plan:
+            name_targets(sources, out, scores)  # what would be refused is refused now
             plans = {s: plan_scene(run, s, config, with_scores=scores is not None, monitor=monitor) for s in sources}
             return Outcome({"plans": plans}, [line for s, found in plans.items() for line in show_plan(s, found, out)])
         if shard is not None:
-            predict_shards(run, sources, out, config, shard=shard, scores=scores, monitor=monitor)
+            predict_shards(
+                run, sources, out, config, shard=shard, scores=scores, overwrite=general.overwrite, monitor=monitor
+            )
             again = "when all shards are done, give the same command without --shard"
             if out.suffix.lower() == ".shard":
                 again = "when the shards of all machines are in one place, `hectares assemble *.shard map.tif`"
             return Outcome({"shard": shard}, [f"shard {shard} is done", f"next: {again}"])
         if dask is not None:
-            cluster = Cluster(dask, workers)
-            share_with_cluster(run, name_targets(sources, out, scores), config, cluster, monitor)
+            orders = scene_orders(run, name_targets(sources, out, scores), config, overwrite=general.overwrite)
+            share_with_cluster(orders, Cluster(dask, workers), monitor)
         elif workers > 1:
-            share_out([t for _, t, _ in name_targets(sources, out, scores)], workers, general, monitor)
+            if general.overwrite:
+                discard_leftovers(run, sources, out, config, scores=scores)
+            share_out([t for _, t, _ in name_targets(sources, out, scores)], workers, monitor)
         maps = predict_scenes(run, sources, out, config, scores=scores, overwrite=general.overwrite, monitor=monitor)
         lines = [*map(str, maps), f"next: {next_step('measure', maps[0], 'areas.csv')}"]
         if scores is not None:
@@ -293,7 +296,7 @@ def report(
 ) -> int:
     """Make one page of artefacts that opens anywhere: maps, scenes, areas, estimates, change, polygons, scores, runs.
 
-    Known by what they hold, in any order; also comparisons of runs and chips.
+    Known by what they hold, in any order; also scores of objects, comparisons of runs, and chips.
 
     Example: `hectares report map.tif scene.tif evaluation.json areas.csv run report.html`
 

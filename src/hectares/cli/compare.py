@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
+from hectares.cli.commands import NAMES
 from hectares.cli.console import ConsoleMonitor, table
 from hectares.cli.options import General, Writing
 from hectares.cli.presets import summary
@@ -85,9 +86,7 @@ def _with_assignments(config: CompareConfig, general: Writing) -> CompareConfig:
 
 def _background(general: Writing) -> Mapping[str, Any]:
     """Options of `train` in the preset and the file."""
-    from hectares.cli.commands import COMMANDS
-
-    return option_sections(general.preset, general.config, [f.__name__ for f in COMMANDS]).get(_TRAIN, {})
+    return option_sections(general.preset, general.config, NAMES).get(_TRAIN, {})
 
 
 def _show(found: Comparison) -> list[str | Table]:

@@ -11,15 +11,17 @@ import time
 import unicodedata
 from collections.abc import Sequence
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from hectares.errors import HectaresError, Interrupted
 from hectares.monitor import Problem
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _SECONDS_BETWEEN_LINES = 5.0
 _MOST_PROBLEMS = 20
@@ -28,6 +30,9 @@ _WIDTH_IN_A_FILE = 160  # where there is no terminal whose width counts
 
 _UNSEEN = {"Cc", "Cf", "Cs"}
 """Control and format characters, and bytes of a name that are no UTF-8."""
+
+_WORDS = {"note": ("note:", "cyan"), "warning": ("warning:", "yellow"), "incomplete": ("incomplete:", "yellow")}
+"""What is incomplete has a word of its own: it alone ends the command with exit code 3."""
 
 Line = str | Table | Text
 
@@ -53,25 +58,19 @@ class ConsoleMonitor:
         self._stop = False
         self._tasks: dict[str, TaskID] = {}
         self._last_line = {"": 0.0}
-        self._bars = Progress(
-            TextColumn("{task.description:<20}", markup=False),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            TextColumn("{task.fields[note]}", style="dim", markup=False),
-            console=stderr,
-            disable=quiet or not stderr.is_terminal,
-        )
+        self._bars = None if quiet or not stderr.is_terminal else _bars()
 
     def __enter__(self) -> Self:
         self._earlier = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
-        self._bars.start()
+        if self._bars is not None:
+            self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if self._bars is not None:
+            self._bars.stop()
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
 
@@ -85,7 +84,7 @@ class ConsoleMonitor:
         """Move the bar of a stage, or write a line now and then."""
         if self._quiet:
             return
-        if stderr.is_terminal:
+        if self._bars is not None:
             if stage not in self._tasks:
                 self._tasks[stage] = self._bars.add_task(visible(stage), total=total, note=visible(note))
             self._bars.update(self._tasks[stage], completed=done, total=total, note=visible(note))
@@ -107,13 +106,26 @@ class ConsoleMonitor:
         kept = self.notes if is_note else self.problems
         kept.append(problem)
         if len(kept) <= _MOST_PROBLEMS and not self._as_json and not (is_note and self._quiet):
-            word = ("note:", "cyan") if is_note else ("warning:", "yellow")
+            word = _WORDS[problem.severity]
             stderr.print(styled(word, f" {problem}"))
 
     def raise_if_stopped(self) -> None:
         """Leave the work where nothing is lost."""
         if self._stop:
             raise Interrupted("nothing is half-written; run the same command again to go on")
+
+
+def _bars() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description:<20}", markup=False),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
+        console=stderr,
+    )
 
 
 def next_step(*words: object) -> str:

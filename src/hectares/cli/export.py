@@ -27,7 +27,7 @@ def export(
     are in its metadata, under `hectares`, and in OUT.stac.json for catalogs. As RUN/segmenter/model.onnx it becomes
     part of the run. With --tool deepness the file holds all that the plugin of QGIS needs.
 
-    Examples: `hectares export run town.onnx --chips chips`, `hectares export run town.onnx --tool deepness`
+    Example: `hectares export run town.onnx --chips chips`, or with `--tool deepness`
 
     Parameters
     ----------

@@ -7,12 +7,12 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from cyclopts import App, CycloptsError, Group
 
 from hectares import __version__
-from hectares.cli import commands
+from hectares.cli.commands import GROUPS, NAMES, find_command
 from hectares.cli.console import show_error, stderr
 from hectares.cli.settings import settings_from
 from hectares.errors import ConfigError, HectaresError, InputError, ResourceError
@@ -20,22 +20,25 @@ from hectares.errors import ConfigError, HectaresError, InputError, ResourceErro
 _EPILOGUE = "Start with: hectares demo. Help on a command: hectares COMMAND --help"
 
 
-def build_app() -> App:
-    """Assemble the commands."""
+def build_app(whole: Collection[str] = NAMES) -> App:
+    """Assemble the commands: some whole, of the others what the list of commands shows."""
     app = App(
         name="hectares",
         help="From satellite image to hectares: train a segmenter, map whole scenes, measure area.",
         help_epilogue=_EPILOGUE,
-        help_format="markdown",
+        help_format="plaintext",
         version=__version__,
         result_action="return_value",
         suppress_keyboard_interrupt=False,  # it would end with 130 and without a word
     )
-    for place, (title, functions) in enumerate(commands.GROUPS.items()):
+    for place, (title, listed) in enumerate(GROUPS.items()):
         group = Group(title, sort_key=place)
-        for position, function in enumerate(functions):
-            app.command(function, group=group, sort_key=position)
-    also = Group("Also", sort_key=len(commands.GROUPS))
+        for position, (name, (_, line)) in enumerate(listed.items()):
+            if name in whole:
+                app.command(find_command(name), group=group, sort_key=position, help_format="markdown")
+            else:
+                app.command(App(name=name, help=line, group=group, sort_key=position))
+    also = Group("Also", sort_key=len(GROUPS))
     for flag in ("--help", "--version"):
         app[flag].group = (also,)
     return app
@@ -46,11 +49,10 @@ def run(tokens: Sequence[str]) -> int:
     as_json = "--json" in tokens
     debug = "--debug" in tokens
     logging.basicConfig(level=logging.DEBUG if {"-v", "--verbose"} & set(tokens) else logging.ERROR)
-    app = build_app()
+    app = build_app(set(tokens) & set(NAMES))
     try:
         _refuse_empty(tokens)
-        names = [function.__name__ for function in commands.COMMANDS]
-        app.config = settings_from(tokens, names) or ()
+        app.config = settings_from(tokens, NAMES) or ()
         result = app(list(tokens), exit_on_error=False, print_error=False)
         return result if isinstance(result, int) else 0
     except HectaresError as error:
@@ -104,8 +106,7 @@ def _refused_by_system(error: MemoryError | OSError) -> HectaresError | None:
 
 
 def _help_hint(tokens: Sequence[str]) -> str:
-    names = {function.__name__ for function in commands.COMMANDS}
-    command = next((t for t in tokens if t in names), "")
+    command = next((t for t in tokens if t in NAMES), "")
     return f"hectares {command} --help".replace("  ", " ")
 
 

@@ -13,6 +13,9 @@ from hectares.cli.options import Writing
 from hectares.cli.running import OPTIONS, Outcome, run_verb
 from hectares.config.objects import ObjectsConfig
 
+_ORDERS = {"score": "score", "size": "size, as scores are lacking", "file": "order of the file, as scores are equal"}
+"""What comes first, in words."""
+
 
 def objects(
     predicted: Annotated[str, Parameter(name="PREDICTED")],
@@ -55,7 +58,7 @@ def objects(
         most = "" if record["max_detections"] is None else f"of the {record['max_detections']} surest of an image, "
         lines: list[str | Table] = [
             table(heads, cells, title=f"Objects, counted from an IoU of {record['iou']:g}"),
-            f"AP is the mean over IoU 0.50 to 0.95, AP50 and AR50 are at 0.50; {most}by {record['order']}",
+            f"AP is the mean over IoU 0.50 to 0.95, AP50 and AR50 are at 0.50; {most}by {_ORDERS[record['order']]}",
             f"{out}, with {out.with_suffix('.csv').name} beside it"
             + (f", and {config.places}" if config.places else ""),
         ]

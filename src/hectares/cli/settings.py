@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts.config import Dict
-
-from hectares.cli.presets import find_preset
-from hectares.config.prepare import SPLIT_OPTIONS
 from hectares.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from cyclopts.config import Dict
 
 
 def settings_from(tokens: Sequence[str], commands: Sequence[str]) -> Dict | None:
@@ -26,15 +25,22 @@ def settings_from(tokens: Sequence[str], commands: Sequence[str]) -> Dict | None
     split = _last_value(tokens, "--split")
     if split is not None and "prepare" in content:
         _leave_split(content["prepare"], split)
-    return Dict(content, source=file or preset or "--set") if content else None
+    if not content:
+        return None
+    from cyclopts.config import Dict
+
+    return Dict(content, source=file or preset or "--set")
 
 
 def option_sections(preset: str | None, file: Path | None, commands: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Give the options of a preset, and those of a file over them, by command."""
     content: dict[str, dict[str, Any]] = {}
-    for path in (None if preset is None else find_preset(preset), file):
-        if path is not None:
-            _lay_over(content, _read_file(path, commands))
+    if preset is not None:
+        from hectares.cli.presets import find_preset
+
+        _lay_over(content, _read_file(find_preset(preset), commands))
+    if file is not None:
+        _lay_over(content, _read_file(file, commands))
     return content
 
 
@@ -47,6 +53,8 @@ def _lay_over(content: dict[str, dict[str, Any]], sections: dict[str, dict[str, 
 
 def _leave_split(options: dict[str, Any], split: str) -> None:
     """Drop what an earlier layer says of its way to split, where another way is asked for over it."""
+    from hectares.config.prepare import SPLIT_OPTIONS
+
     used_by = {"group", "block"} if split == "auto" else {split}
     for name, kinds in SPLIT_OPTIONS.items():
         if not used_by & set(kinds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,10 +79,10 @@ def _area_lines(record: Mapping[str, Any]) -> list[str | Table]:
 
 
 def show_areas(areas: MappedAreas) -> list[str | Table]:
-    """Mapped areas in total, and the hectares of each class in each zone."""
+    """Mapped or reference areas in total, and the hectares of each class in each zone."""
     total = areas.total
     rows = [(r.name, r.pixels, _hectares(r.mapped_m2 / 1e4), _percent(total, i)) for i, r in enumerate(total.rows)]
-    shown: list[str | Table] = [table(("class", "pixels", "ha", "%"), rows, title="Mapped area")]
+    shown: list[str | Table] = [table(("class", "pixels", "ha", "%"), rows, title=f"{areas.kind.capitalize()} area")]
     if areas.zones:
         names = [r.name for r in total.rows]
         by_zone = [(zone, *(_hectares(r.mapped_m2 / 1e4) for r in t.rows)) for zone, t in areas.zones.items()]
@@ -101,11 +102,19 @@ def show_facts(facts: Mapping[str, Any], indent: str = "") -> list[str | Table]:
         if isinstance(value, Mapping):
             lines.append(f"{indent}{key}:")
             lines += show_facts(value, indent + "  ")
+        elif isinstance(value, (list, tuple)) and _is_table(value):
+            lines += [f"{indent}{key}:", table(list(value[0]), [list(row.values()) for row in value])]
         elif isinstance(value, (list, tuple)):
             lines.append(f"{indent}{key}: {', '.join(map(str, value))}")
         else:
             lines.append(f"{indent}{key}: {'–' if value is None else value}")
     return lines
+
+
+def _is_table(rows: Sequence[object]) -> bool:
+    """Tell if these are records of the same keys, without anything inside them."""
+    flat = [r for r in rows if isinstance(r, Mapping) and not any(isinstance(v, (Mapping, list)) for v in r.values())]
+    return bool(rows) and len(flat) == len(rows) and all(list(r) == list(flat[0]) for r in flat)
 
 
 def show_demo(demo: Demo) -> tuple[dict[str, Any], list[str | Table]]:
@@ -163,7 +172,6 @@ def _difference(mapped: float, true: float) -> str | None:
 def show_plan(scene: object, plan: Mapping[str, Any], out: Path) -> list[str | Table]:
     """What a prediction would take."""
     tiles, size = plan["tiles"], plan["scene"]
-    free = shutil.disk_usage(next(p for p in (out.resolve(), *out.resolve().parents) if p.exists())).free / 2**20
     asked = f"{plan['device']}, {plan['precision']}" if "precision" in plan else plan["device"]
     if plan.get("agreement") is not None:
         asked += f" (as fp32 in torch on {float(plan['agreement']):.3%} of pixels)"
@@ -173,12 +181,34 @@ def show_plan(scene: object, plan: Mapping[str, Any], out: Path) -> list[str | T
         ("context", f"{tiles['context_px']} px, {tiles['overcompute']:.3f} px computed for each delivered"),
         ("decides by", plan.get("decide", "argmax")),
         ("runs on", f"{plan['runtime']}, {asked}" + (f", {plan['passes']} passes" if plan["passes"] > 1 else "")),
-        ("one batch", f"{plan['seconds_a_batch']:.2f} s"),
-        ("time", f"about {plan['minutes']:.1f} minutes, less where windows are empty"),
-        ("memory", f"about {plan['peak_memory_mib']:,.0f} MiB at most, whatever the size of the scene"),
-        ("disk", f"at most {plan['disk_mib']:,.0f} MiB while it runs; {free:,.0f} MiB are free"),
+        *cost_rows(plan, out),
     ]
     return [table(("plan", str(scene)), [*rows[:1], *_scene_rows(plan), *rows[1:]])]
+
+
+def cost_rows(plan: Mapping[str, Any], out: Path) -> list[tuple[str, str]]:
+    """Time, memory and disk that a prediction would take."""
+    free = shutil.disk_usage(next(p for p in (out.resolve(), *out.resolve().parents) if p.exists())).free / 2**20
+    merging = ", and that of merging the maps" if plan.get("apart") is not None else ""
+    disk = math.ceil(plan["disk_mib"])
+    return [
+        ("one batch", f"{plan['seconds_a_batch']:.2g} s"),
+        ("time", f"{_lasting(plan['minutes'])}, less where windows are empty{merging}"),
+        ("memory", f"about {plan['peak_memory_mib']:,.0f} MiB at most, whatever the size of the scene"),
+        ("disk", f"at most {disk:,} MiB while it runs; {free:,.0f} MiB are free"),
+    ]
+
+
+def _lasting(minutes: float) -> str:
+    """Tell a time in the unit that gives it a number worth reading.
+
+    >>> _lasting(0.002), _lasting(0.4), _lasting(12.34), _lasting(300)
+    ('about a second', 'about 24 seconds', 'about 12 minutes', 'about 5.0 hours')
+    """
+    if minutes < 2:
+        seconds = math.ceil(minutes * 60)
+        return "about a second" if seconds <= 1 else f"about {seconds} seconds"
+    return f"about {minutes:.0f} minutes" if minutes < 120 else f"about {minutes / 60:.1f} hours"
 
 
 def _scene_rows(plan: Mapping[str, Any]) -> list[tuple[str, str]]:

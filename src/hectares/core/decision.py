@@ -27,21 +27,27 @@ def choose_classes(planes: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np
     """
     classes, height, width = planes.shape
     indices = np.zeros((height, width), np.uint8)
-    rows = max(1, _BLOCK_PX // max(1, width))
+    rows = max(1, min(height, _BLOCK_PX // max(1, width)))
     best, better = np.empty((rows, width), planes.dtype), np.empty((rows, width), np.bool_)
     index = np.empty((rows, width), np.uint8)
+    is_whole = planes.strides[1:] == best.strides
+    together = None if is_whole else np.empty((classes, rows, width), planes.dtype)
     is_finite = True
     with np.errstate(over="ignore", invalid="ignore"):  # of the sum, which is only looked at
         for row in range(0, height, rows):
             block, found = planes[:, row : row + rows], indices[row : row + rows]
             size = slice(block.shape[1])
+            if together is not None:  # what lies apart is looked at several times: one copy of it is quicker
+                np.copyto(together[:, size], block)
+                block = together[:, size]
             highest, above, number = block[0], better[size], index[size]
-            for k in range(1, classes):
+            if classes > 1:
+                np.greater(block[1], highest, out=found.view(np.bool_))
+            for k in range(2, classes):
+                highest = np.maximum(highest, block[k - 1], out=best[size])
                 np.greater(block[k], highest, out=above)
                 np.multiply(above.view(np.uint8), np.uint8(k), out=number)  # k only grows: the last that is above wins
                 np.maximum(found, number, out=found)
-                if k < classes - 1:
-                    highest = np.maximum(highest, block[k], out=best[size])
             # one infinity or NaN makes the sum one; einsum adds all planes at once and starts no thread
             is_finite = is_finite and bool(np.isfinite(np.einsum("krc->", block)))
     if not is_finite and not np.isfinite(planes[:, valid]).all():

@@ -12,7 +12,7 @@ import pyproj
 from affine import Affine
 from numpy.typing import NDArray
 
-from hectares.core.grid import Grid, linear_unit_m, normalize_crs, parse_crs
+from hectares.core.grid import Grid, linear_unit_m, normalize_crs, parse_crs, same_grid
 from hectares.core.window import Window
 from hectares.errors import GridError
 
@@ -104,6 +104,22 @@ def window_around(grid: Grid, window: Window, onto: Grid) -> Window:
     row, col = math.floor(top + _SLACK_PX), math.floor(left + _SLACK_PX)
     height, width = math.ceil(bottom - _SLACK_PX) - row, math.ceil(right - _SLACK_PX) - col
     return Window(row, col, max(0, height), max(0, width)) & onto.window
+
+
+def place_in(grid: Grid, onto: Grid) -> Window | None:
+    """Give the window of another grid whose pixels are those of a grid; None if pixels do not coincide.
+
+    >>> mosaic = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), (20, 20))
+    >>> place_in(Grid("EPSG:32633", Affine(10, 0, 500_030, 0, -10, 4_999_980), (4, 6)), mosaic)
+    Window(row=2, col=3, height=4, width=6)
+    >>> place_in(Grid("EPSG:32633", Affine(10, 0, 500_034, 0, -10, 4_999_980), (4, 6)), mosaic) is None
+    True
+    """
+    if grid.crs != onto.crs:
+        return None
+    col, row = ~onto.transform @ (grid.transform.c, grid.transform.f)
+    window = Window(round(row), round(col), *grid.shape)
+    return window if same_grid(onto.crop(window), grid) else None
 
 
 # --- Which scene decides ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,8 @@ class SeamCounter:
 
         A pair belongs to the window of its right or lower pixel, so that windows that partition a map count all once.
         """
+        if (labels == IGNORE).all():
+            return
         outer = self.reach(window)
         inner = window.within(outer)
         own_rows, own_cols = labels[inner.row :], labels[:, inner.col :]
@@ -95,18 +98,29 @@ class SeamCounter:
 
     def _add(self, one: NDArray[np.uint8], other: NDArray[np.uint8], row: int, col: int, *, axis: int) -> None:
         """Count pairs along an axis; `other` (h, w) has its first pixel at row and col of the map."""
-        if not other.size:
-            return
         both = (one != IGNORE) & (other != IGNORE)
-        places = (np.arange(row, row + other.shape[0]), np.arange(col, col + other.shape[1]))
-        tiles = [np.searchsorted(f, p, side="right") - 1 for f, p in zip(self._firsts, places, strict=True)]
-        groups = [np.flatnonzero(np.diff(t, prepend=-1)) for t in tiles]
-        crosses = np.expand_dims(np.isin(places[axis], self._firsts[axis]), 1 - axis)
-        home = np.ix_(tiles[0][groups[0]], tiles[1][groups[1]])
-        for kind, chosen in ((0, both & crosses), (2, both & ~crosses)):
-            for column, pairs in ((kind, chosen), (kind + 1, chosen & (one != other))):
-                by_row = np.add.reduceat(pairs, groups[0], axis=0, dtype=np.int64)
-                self._sums[..., column][home] += np.add.reduceat(by_row, groups[1], axis=1)
+        changed = both & (one != other)
+        spans = [self._tiles(0, row, other.shape[0]), self._tiles(1, col, other.shape[1])]
+        for (i, rows, new_row), (j, cols, new_col) in product(*spans):
+            # only the first line of a tile has its neighbors in another one
+            across = np.s_[rows.start, cols] if axis == 0 else np.s_[rows, cols.start]
+            is_new = (new_row, new_col)[axis]
+            for column, pairs in ((0, both), (1, changed)):
+                crossing = int(np.count_nonzero(pairs[across])) if is_new else 0
+                self._sums[i, j, column] += crossing
+                self._sums[i, j, column + 2] += np.count_nonzero(pairs[rows, cols]) - crossing
+
+    def _tiles(self, axis: int, begin: int, length: int) -> list[tuple[int, slice, bool]]:
+        """Give the tiles that so many lines lie in: number, which lines, and whether its first one is among them."""
+        firsts, end = self._firsts[axis], begin + length
+        numbers = range(int(np.searchsorted(firsts, begin, side="right")) - 1, int(np.searchsorted(firsts, end)))
+        found = []
+        for number in numbers:
+            first = int(firsts[number])
+            after = int(firsts[number + 1]) if number + 1 < len(firsts) else end
+            lines = slice(max(first, begin) - begin, min(after, end) - begin)
+            found.append((number, lines, first >= begin))
+        return found
 
     def result(self) -> Seams:
         """Give what was counted, with the ratio and its interval."""

@@ -3,7 +3,8 @@
 A hidden folder beside the target holds `header.json` (what is being made, and with what) and one file a
 batch and kind, with its hash. Only a batch whose files are whole counts as done. Several processes, on several
 machines that share a disk, may fill one journal, and even compute the same batch. A batch that is begun has a mark
-until it is done or given up in good order: marks that are left tell at which batches processes died.
+until it is done or left in good order: marks that are left tell at which batches processes died. Who watches over
+processes gives a batch up that ends all of them: it is not computed any more, and whoever writes the map leaves it out.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import hashlib
 import math
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -31,25 +33,36 @@ BATCH, SCORES = "batch", "scores"
 """Kinds of files: class indices, whose presence says that a batch is done, and scores, which are written before."""
 _NOTE = "note"
 _BEGUN = "begun"
+_GIVEN_UP = "fatal"
 _DIGEST_BYTES = 32
 _OWN_NAME = re.compile(r"[0-9a-f]{16}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FEW = 8
 
 
 class Journal:
     """Finished batches of one prediction."""
 
     def __init__(
-        self, target: Path, header: Mapping[str, Any], *, overwrite: bool, others: Sequence[Path] = ()
+        self,
+        target: Path,
+        header: Mapping[str, Any],
+        *,
+        overwrite: bool,
+        others: Sequence[Path] = (),
+        owner: str | None = None,
     ) -> None:
         """Start, or go on with what an earlier run of the same work left.
 
-        `others` are folders of the same layout, of which batches are taken that are not in this one.
+        `others` are folders of the same layout, of which batches are taken that are not in this one. `owner` is the
+        name of this process in its marks, by default `process_name()`.
         Raises ArtefactError if the earlier run had another configuration and `overwrite` is not given.
         """
         self.folder = work_path(target)
         self._elsewhere = {file.name: file for folder in others for file in sorted(folder.iterdir())}
         self._marks: dict[int, Path] = {}
         self._found_marks: dict[int, list[Path]] = {}
+        self._owner = owner or process_name()
         self._header = plain(header)
         if self.folder.exists():
             self._take_up(target, overwrite=overwrite)
@@ -110,7 +123,7 @@ class Journal:
         mark = self.folder / f"{_BEGUN}-{batch:07d}-{_own_name()}.json"
         self._marks[batch] = mark
         with disk_errors(self.folder), contextlib.suppress(FileNotFoundError):
-            mark.write_text(dump_json(record), encoding="utf-8")
+            mark.write_text(dump_json({**record, "by": self._owner}), encoding="utf-8")
 
     def end(self, batch: int) -> None:
         """Take the marks of a batch away that is done: that of this process, and those that `find_marks` found."""
@@ -127,6 +140,10 @@ class Journal:
         """Give those batches that other processes began and did not finish."""
         self._found_marks = {n: marks for n, marks in marks_in(self.folder).items() if n in batches}
         return sorted(self._found_marks)
+
+    def given_up(self) -> dict[int, Any]:
+        """Give the batches that are to be left out, with what was told of each."""
+        return given_up_in(self.folder)
 
     def notes(self, batches: Container[int]) -> list[Any]:
         """Give what was noted about some batches, in their order; the same may have been noted twice."""
@@ -193,11 +210,39 @@ class Journal:
 
 
 def marks_in(folder: Path) -> dict[int, list[Path]]:
-    """Give the marks of batches in the folder of a journal: begun, and neither done nor given up in good order."""
+    """Give the marks of batches in the folder of a journal: begun, and neither done nor left in good order."""
     found: dict[int, list[Path]] = {}
     for mark in sorted(folder.glob(f"{_BEGUN}-*.json")):
         found.setdefault(int(mark.name.split("-")[1]), []).append(mark)
     return found
+
+
+def give_up(folder: Path, batch: int, record: Mapping[str, Any]) -> None:
+    """Say that a batch is not to be computed any more; `record` is for those who leave it out."""
+    with disk_errors(folder):
+        work = folder / f"{_GIVEN_UP}-{_own_name()}.part"
+        work.write_text(dump_json(record), encoding="utf-8")
+        work.replace(folder / f"{_GIVEN_UP}-{batch:07d}.json")
+
+
+def given_up_in(folder: Path) -> dict[int, Any]:
+    """Give the batches that were given up in the folder of a journal."""
+    found: dict[int, Any] = {}
+    for file in sorted(folder.glob(f"{_GIVEN_UP}-*.json")):
+        with contextlib.suppress(ValueError, OSError):  # it is taken back at this moment
+            found[int(file.stem.split("-")[1])] = read_json(file)
+    return found
+
+
+def try_again(folder: Path) -> None:
+    """Take back that batches are given up."""
+    for file in folder.glob(f"{_GIVEN_UP}-*.json"):
+        file.unlink(missing_ok=True)
+
+
+def process_name(number: int | None = None) -> str:
+    """Give the name of a process of this machine, by default of this one, as it is in marks."""
+    return f"{platform.node()}:{os.getpid() if number is None else number}"
 
 
 def _own_name() -> str:
@@ -206,9 +251,27 @@ def _own_name() -> str:
 
 
 def difference(earlier: Any, now: Any, path: str = "") -> str:  # JSON is what it is
-    """Name the first value that differs between two headers."""
+    """Name the first value that differs between two headers; options first, since other values follow from them.
+
+    >>> difference({"area": None, "config": {"decide": "argmax"}}, {"area": {"a": 1}, "config": {"decide": "area"}})
+    "config.decide was 'argmax', is 'area'"
+    >>> difference({"drift": None}, {"drift": {"bands": 3}})
+    'drift was none, is there now'
+    >>> difference({"inputs": {"scene": "0" * 64}}, {"inputs": {"scene": "f" * 64}})
+    'inputs.scene has other content'
+    """
     if isinstance(earlier, dict) and isinstance(now, dict):
-        for key in sorted(set(earlier) | set(now)):
+        for key in sorted(set(earlier) | set(now), key=lambda k: (k != "config", k)):
             if earlier.get(key) != now.get(key):
                 return difference(earlier.get(key), now.get(key), f"{path}.{key}".strip("."))
-    return f"{path} was {earlier!r}, is {now!r}"
+    if isinstance(earlier, dict) or isinstance(now, dict):
+        return f"{path} was there, is not now" if now is None else f"{path} was {_shown(earlier)}, is there now"
+    if all(isinstance(value, str) and _SHA256.fullmatch(value) for value in (earlier, now)):
+        return f"{path} has other content"
+    return f"{path} was {_shown(earlier)}, is {_shown(now)}"
+
+
+def _shown(value: Any) -> str:  # JSON is what it is
+    if isinstance(value, list) and len(value) > _FEW:
+        return f"{len(value)} values"
+    return "none" if value is None else repr(value)

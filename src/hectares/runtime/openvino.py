@@ -15,7 +15,7 @@ from hectares.errors import ArtefactError
 from hectares.io.segmenter import StoredSegmenter
 from hectares.runtime.fit import Fit, is_out_of_memory, processors, too_large
 
-_TELEMETRY = "openvino_telemetry"
+_TELEMETRY, _CONVERTER = "openvino_telemetry", "openvino.tools.ovc"
 _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """How what is no int8 is computed; int8 itself stands in the file."""
 _MOST_SHAPES = 4
@@ -104,18 +104,26 @@ class Network:
 
 
 def import_openvino() -> Any:  # a module without types
-    """Import openvino without its telemetry.
+    """Import openvino without its telemetry, and without its converter until somebody calls it.
 
     Where the package openvino-telemetry is installed, the import alone would send an event to a server. While
-    openvino is imported that package is not to be found, so that openvino takes the stub it has for such a case.
+    openvino is imported that package is not to be found, so that openvino takes the stub it has for such a case. The
+    converter takes longer to load than all the rest; openvino does without where it is not installed.
     """
     if "openvino" not in sys.modules:
-        known = sys.modules.pop(_TELEMETRY, None)
-        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # documented: an import of it then fails
+        known = {name: sys.modules.pop(name, None) for name in (_TELEMETRY, _CONVERTER)}
+        sys.modules.update(dict.fromkeys(known))  # type: ignore[arg-type]  # documented: an import of None fails
         try:
-            import_module("openvino")
+            openvino = import_module("openvino")
         finally:
-            del sys.modules[_TELEMETRY]
-            if known is not None:
-                sys.modules[_TELEMETRY] = known
+            for name, module in known.items():
+                del sys.modules[name]
+                if module is not None:
+                    sys.modules[name] = module
+        if not hasattr(openvino, "convert_model"):
+            openvino.convert_model = _convert_model  # type: ignore[attr-defined]  # for others in this process
     return import_module("openvino")
+
+
+def _convert_model(*args: Any, **kwargs: Any) -> Any:  # the signature is that of the converter
+    return import_module(_CONVERTER).convert_model(*args, **kwargs)

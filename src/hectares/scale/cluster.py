@@ -15,20 +15,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import dask
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker, wait
 
-from hectares.config.predict import PredictConfig
 from hectares.errors import ConfigError, HectaresError, ResourceError
 from hectares.io.artefact import fingerprint
 from hectares.io.journal import Journal
-from hectares.io.outputs import work_path
+from hectares.io.outputs import disk_errors, work_path
 from hectares.monitor import QUIET, Monitor
-from hectares.scale.deadly import refuse_deadly
-from hectares.scale.scene_job import SceneJob, assembly_of, compute_batches, open_job
+from hectares.scale.computing import compute_batches
+from hectares.scale.deadly import DEATHS, DeathWatch
+from hectares.scale.order import Order
+from hectares.scale.scene_job import SceneJob, assembly_of
 
 Connection = Any
 """A client of distributed, whose types are incomplete."""
@@ -37,18 +37,10 @@ PIECES_A_WORKER = 16
 _POLL_S = 0.5
 _PATIENCE_S = 30.0
 _GONE_S = 180.0
-_DEATHS = 3
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a worker has to know to compute any batch of a scene; paths are those of the shared disk."""
-
-    segmenter: str
-    scene: str
-    target: Path
-    config: PredictConfig
-    with_scores: bool
+_HOW = "were ended or lost"
+_ENDED = {"finished", "error", "cancelled"}
+_SCHEME = "://"
+"""In the names of workers, and in no other name of a process."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +52,10 @@ class Piece:
     backwards: bool = False
     worker: str = ""
     started: float = 0.0
+    deaths: int = 0
+    """How many were known of when it was handed out."""
+    lost: int = 0
+    """How often a worker was gone with it, and nobody knows at which batch."""
 
     @property
     def numbers(self) -> range:
@@ -89,6 +85,7 @@ class SceneOnWorker(WorkerPlugin):
         """Begin in a worker."""
         threads = self.order.config.threads or worker.state.nthreads
         self.order = replace(self.order, config=replace(self.order.config, threads=threads))
+        self._name = worker.address
         self._lock = threading.Lock()
         self._open = ExitStack()
         self._job: SceneJob | None = None
@@ -100,7 +97,7 @@ class SceneOnWorker(WorkerPlugin):
     def batches(self) -> int:
         """Open the scene, begin the journal, and tell how much work there is."""
         with self._lock:
-            return len(self._opened()[0].setup.plan)
+            return len(self._opened(overwrite=self.order.overwrite)[0].setup.plan)
 
     def compute(self, numbers: range) -> None:
         """Compute batches; one piece at a time, as the network takes all processors of the worker."""
@@ -108,12 +105,11 @@ class SceneOnWorker(WorkerPlugin):
             job, journal = self._opened()
             compute_batches(job, assembly_of(job, journal), numbers, QUIET)
 
-    def _opened(self) -> tuple[SceneJob, Journal]:
+    def _opened(self, *, overwrite: bool = False) -> tuple[SceneJob, Journal]:
         order = self.order
         if self._job is None:
-            job = open_job(order.segmenter, order.scene, order.config, with_scores=order.with_scores, monitor=QUIET)
-            self._job = self._open.enter_context(job)
-        return self._job, Journal(order.target, self._job.setup.provenance, overwrite=False)
+            self._job = self._open.enter_context(order.opened())
+        return self._job, Journal(order.target, self._job.setup.provenance, overwrite=overwrite, owner=self._name)
 
 
 @contextmanager
@@ -125,7 +121,7 @@ def open_cluster(address: str, workers: int, threads: int) -> Iterator[Connectio
         stack.callback(log.setLevel, log.level)
         log.setLevel(logging.CRITICAL)
         if address == "local":
-            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS - 1}))
+            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": DEATHS - 1}))
             where = stack.enter_context(
                 LocalCluster(  # type: ignore[no-untyped-call]
                     n_workers=workers, threads_per_worker=threads, memory_limit=0, dashboard_address=None,
@@ -151,12 +147,18 @@ def open_cluster(address: str, workers: int, threads: int) -> Iterator[Connectio
 def compute_on(client: Connection, order: Order, monitor: Monitor) -> None:
     """Compute all batches of a scene on a cluster; they are in the journal then.
 
-    Raises what the workers raise if the scene is refused, ResourceError if one batch ends whatever worker computes it.
+    Batches that end three workers are given up. Raises what the workers raise if the scene is refused, ResourceError
+    if more than a few batches would be given up.
     """
+    with disk_errors(order.target):
+        order.target.parent.mkdir(parents=True, exist_ok=True)
     name = f"hectares-{fingerprint(str(order))[:16]}"
     client.register_plugin(SceneOnWorker(order), name=name)
     try:
-        total = _answer(client.submit(_batches, name, pure=False), order)
+        try:
+            total = _answer(client.submit(_batches, name, pure=False), order)
+        except KilledWorker as error:
+            raise _killed(order) from error
         if not work_path(order.target).is_dir():
             raise ConfigError(
                 f"{order.target.parent}: the workers write elsewhere under this name; --dask needs a disk that all "
@@ -177,6 +179,7 @@ class _Dispatch:
         self._workers = set(client.nthreads())
         self._seen = time.monotonic()
         self._done = 0
+        self._deaths = DeathWatch([order.target])
 
     def run(self, monitor: Monitor) -> None:
         try:
@@ -190,18 +193,32 @@ class _Dispatch:
             self._client.cancel(list(self._running))
 
     def _look_after_workers(self) -> None:
-        """Refuse a batch that ends all workers: each death that it causes leaves a mark."""
-        before, self._workers = self._workers, set(self._client.nthreads())
-        if before - self._workers:
-            refuse_deadly(self._order.target, _DEATHS)
+        """Find the deaths by the marks they leave: a worker writes none before the scheduler knows it."""
+        self._blame()
+        self._workers = set(self._client.nthreads())
+        for future, piece in list(self._running.items()):
+            if piece.worker not in self._workers and future.status == "pending":
+                # Dask leaves it undone for good if there was no worker at all when this one died
+                self._client.cancel([future])
+                del self._running[future]
+                self._hand_back(piece, 1)
         if self._workers:
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > _GONE_S:
-            refuse_deadly(self._order.target, _DEATHS - 1)
+            self._deaths.refuse_worst(_HOW)
             raise ResourceError(
                 f"{self._order.scene}: all workers are gone, and none came back within {_GONE_S:.0f} s; start some, "
                 "and give the same command again: it goes on"
             )
+
+    def _blame(self) -> None:
+        alive: list[str] = []  # asked for after the marks are read
+
+        def is_dead(owner: str) -> bool:
+            alive.extend(alive or self._client.nthreads())
+            return _SCHEME in owner and owner not in alive
+
+        self._deaths.blame(is_dead, _HOW)
 
     def _hand_out(self) -> None:
         busy = {piece.worker for piece in self._running.values()}
@@ -213,7 +230,7 @@ class _Dispatch:
                 _compute, self._name, piece.first, piece.end, piece.backwards,
                 pure=False, workers=[worker], allow_other_workers=True,
             )  # fmt: skip
-            self._running[future] = replace(piece, worker=worker, started=time.monotonic())
+            self._running[future] = replace(piece, worker=worker, started=time.monotonic(), deaths=self._deaths.total)
 
     def _second(self) -> Piece | None:
         """Give the piece that runs longest once more, from its other end; None if all have a second."""
@@ -227,29 +244,38 @@ class _Dispatch:
                 wait(list(self._running), timeout=_POLL_S, return_when="FIRST_COMPLETED")  # type: ignore[no-untyped-call]
             except TimeoutError:
                 return
-        for future in [f for f in self._running if f.done()]:
-            piece = self._running.pop(future, None)
-            if piece is None:
-                continue  # the second of one that was just done
-            _answer(future, self._order)
+        for future in list(self._running):
+            status = future.status
+            if status not in _ENDED or future not in self._running:
+                continue  # or it is the second of one that was just done
+            piece = self._running.pop(future)
+            if status != "finished":  # of those, what they gave is in the journal: it may be lost with the worker
+                try:
+                    _answer(future, self._order)
+                except KilledWorker as error:
+                    self._blame()
+                    self._hand_back(piece, DEATHS, error)
+                    continue
             others = [f for f, other in self._running.items() if other.first == piece.first]
             self._client.cancel(others)
             for other in others:
                 del self._running[other]
             self._done += piece.end - piece.first
 
+    def _hand_back(self, piece: Piece, times: int, error: BaseException | None = None) -> None:
+        """Let another worker have a piece; deaths at a batch end in its being given up, others are counted here."""
+        lost = piece.lost + times if self._deaths.total == piece.deaths else 0
+        if lost >= DEATHS:
+            raise _killed(self._order) from error
+        if not any(other.first == piece.first for other in self._running.values()):
+            self._waiting.appendleft(replace(piece, worker="", backwards=False, lost=lost))
+
 
 def _answer(future: Any, order: Order) -> Any:  # what the task gave
-    """Give the answer of a task; what went wrong in it becomes a sentence."""
+    """Give the answer of a task; what went wrong in it becomes a sentence, but for the death of workers."""
     try:
         return future.result()
-    except KilledWorker as error:
-        refuse_deadly(order.target, _DEATHS - 1)
-        raise ResourceError(
-            f"{order.scene}: workers that had a piece of it were killed several times; look into their logs, give them "
-            "more memory, or take less with --tile-px. What is finished is kept"
-        ) from error
-    except HectaresError:
+    except (HectaresError, KilledWorker):
         raise
     except ImportError as error:
         raise ConfigError(
@@ -259,6 +285,13 @@ def _answer(future: Any, order: Order) -> Any:  # what the task gave
         raise ResourceError(
             f"{order.scene}: a worker failed ({type(error).__name__}: {error}); the same command goes on"
         ) from error
+
+
+def _killed(order: Order) -> ResourceError:
+    return ResourceError(
+        f"{order.scene}: workers that had a piece of it were killed several times; look into their logs, give them "
+        "more memory, or take less with --tile-px. What is finished is kept"
+    )
 
 
 def _batches(name: str) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,25 @@ class Cost:
     def to_json(self) -> dict[str, Any]:
         """Give the numbers as a record."""
         return asdict(self)
+
+    def for_scenes(self, pixels: Sequence[int], merged_px: int) -> Cost:
+        """Give what scenes take that are mapped one by one and merged, where this is for the largest of them.
+
+        `pixels` are those of each scene, `merged_px` those of the mosaic; the time to merge is not in it.
+
+        >>> Cost(8, 0.5, 0.1, 300.0, 3.0).for_scenes([30, 60], 80)
+        Cost(batches=12, seconds_a_batch=0.5, minutes=0.15, peak_memory_mib=300.0, disk_mib=3.0, tiles={})
+        """
+        times, kept = sum(pixels) / max(pixels), sum(pixels) * _OVERVIEWS / 2**20
+        mapping = self.disk_mib + kept - max(pixels) * _OVERVIEWS / 2**20
+        merging = kept + merged_px * (1 + _OVERVIEWS) / 2**20
+        return replace(
+            self,
+            batches=math.ceil(self.batches * times),
+            minutes=round(self.minutes * times, 3),
+            disk_mib=round(max(mapping, merging), 1),
+            tiles={},
+        )
 
 
 def estimate_cost(work: TileWork, plan: WorkPlan) -> Cost:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hectares.core.window import Tile, Tiling
+from hectares.core.window import Tile, Tiling, Window
 from hectares.errors import ConfigError
 
 
@@ -46,12 +47,35 @@ class WorkPlan(Sequence[list[Tile]]):
         row, col = divmod(tile, self.tiling.counts[1])
         return row * self.per_row + col // self.batch, col % self.batch
 
+    def over(self, window: Window, *, reads: bool) -> list[int]:
+        """Give the batches that decide a window; with `reads`, all of those that see of it."""
+        return sorted({self.place(tile)[0] for tile in self.tiling.over(window, reads=reads)})
+
     def shard(self, number: int, count: int) -> range:
         """Give the batches of shard 1 to `count`: neighbors, of about equal number.
 
         >>> [list(WorkPlan(Tiling((10, 50), size=10, overlap=0)).shard(n, 3)) for n in (1, 2, 3)]
         [[0], [1, 2], [3, 4]]
         """
-        if not 1 <= number <= count:
-            raise ConfigError(f"shard {number}/{count} does not exist; shards are 1/{count} to {count}/{count}")
+        _check_shard(number, count)
         return range(len(self) * (number - 1) // count, len(self) * number // count)
+
+
+def shard_numbers(text: str) -> tuple[int, int]:
+    """Read which of how many shards is meant. Raises ConfigError unless it is one of them.
+
+    >>> shard_numbers("3/8")
+    (3, 8)
+    """
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if found is None:
+        raise ConfigError(f"--shard is {text!r}; expected I/N, for example 3/8")
+    number, count = int(found[1]), int(found[2])
+    _check_shard(number, count)
+    return number, count
+
+
+def _check_shard(number: int, count: int) -> None:
+    if not 1 <= number <= count:
+        exist = f"shards are 1/{count} to {count}/{count}" if count else "there is at least one, 1/1"
+        raise ConfigError(f"shard {number}/{count} does not exist; {exist}")

@@ -22,12 +22,11 @@ from hectares.errors import ArtefactError
 from hectares.io.acquired import Acquired
 from hectares.io.artefact import fingerprint, sha256_file, stamp
 from hectares.io.rasters.rescaled import RescaledScene
-from hectares.io.rasters.scenes import SceneFile
+from hectares.io.rasters.scenes import PlacedSource
 from hectares.io.scene_contract import identify_scene, scene_scaling
 from hectares.io.scene_values import measure_drift
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
-from hectares.io.shapes.area_of_interest import read_area
-from hectares.io.shapes.vectors import split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.monitor import Monitor, Problem
 from hectares.runtime.answering import VIEWS, Answering, Member
 from hectares.runtime.protocol import Runtime
@@ -88,7 +87,7 @@ def set_up(  # noqa: PLR0913 - all that a prediction is made of
     members: Sequence[StoredSegmenter],
     runtimes: Sequence[Runtime],
     files: Sequence[Path],
-    source: SceneFile,
+    source: PlacedSource,
     config: PredictConfig,
     *,
     with_scores: bool,
@@ -114,7 +113,11 @@ def set_up(  # noqa: PLR0913 - all that a prediction is made of
         factors=None if offsets is None else offset_factors(list(offsets.values())),
         blended=blended,
     )
-    area = None if config.aoi is None else read_area(config.aoi, source.grid, source.path, monitor)
+    area = None
+    if config.aoi is not None:
+        from hectares.io.shapes.area_of_interest import read_area  # it loads libraries that nothing else here needs
+
+        area = read_area(config.aoi, source.grid, source.path, monitor)
     seen = source if tiles is None else tiles
     work = TileWork(
         seen,

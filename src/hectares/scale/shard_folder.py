@@ -15,7 +15,8 @@ from hectares.io.rasters.rescaled import RescaledScene
 from hectares.monitor import Monitor
 from hectares.scale.assembling import Assembly
 from hectares.scale.blueprint import Blueprint
-from hectares.scale.scene_job import SceneJob, assembly_of, compute_batches
+from hectares.scale.computing import compute_batches
+from hectares.scale.scene_job import SceneJob, assembly_of
 
 SUFFIX = ".shard"
 HEAD = "shard.json"

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+from hectares.errors import HectaresError
 from hectares.scale.plan import WorkPlan
 from hectares.scale.tiles import Prepared, TileResult, TileWork
 
@@ -18,19 +19,27 @@ BEHIND = 2
 """Answers that wait to be decided and kept."""
 
 Keep = Callable[[int, list[TileResult]], None]
+Fail = Callable[[int, Exception], None]
 T = TypeVar("T")
 
 
-def stream(work: TileWork, plan: WorkPlan, numbers: Iterable[int], keep: Keep) -> Generator[int]:
+def stream(work: TileWork, plan: WorkPlan, numbers: Iterable[int], keep: Keep, fail: Fail) -> Generator[int]:
     """Compute batches in order and yield the number of each as soon as its answer is there; `keep` follows behind.
 
+    A batch that the network fails on goes to `fail` instead, and the next one follows.
     What was yielded is kept when the stream ends, however it ends. Errors of any thread are raised here.
     """
     with _pool("hectares-reader", READERS) as readers, _pool("hectares-writer", 1) as writer:
         written: deque[Future[None]] = deque()
         try:
             for number, prepared in _read_ahead(readers, work, plan, numbers):
-                answer = work.answer(prepared.images) if prepared.busy else None
+                try:
+                    answer = work.answer(prepared.images) if prepared.busy else None
+                except HectaresError:  # memory is short: it is so for all of them
+                    raise
+                except Exception as error:  # noqa: BLE001 - runtimes raise what they like
+                    fail(number, error)
+                    continue
                 written.append(writer.submit(_finish, work, keep, number, prepared, answer))
                 del answer, prepared
                 while len(written) > BEHIND:

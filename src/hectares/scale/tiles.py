@@ -22,6 +22,8 @@ ScaleFunction = Callable[[NDArray[Any]], NDArray[np.float32]]
 Answer = Callable[[Sequence[Batch]], Batch]
 """One batch for each network, scaled as it wants, to logits or scores (B, K, h, w)."""
 ScoresKept = Literal["none", "uint8", "float32"]
+Fault = Literal["broken", "raised", "fatal"]
+"""The network gave values that are not finite; it failed; it, or what was read for it, ended the process."""
 
 
 class Area(Protocol):
@@ -95,7 +97,7 @@ class TileWork:
 
     def decide(self, prepared: Prepared, answer: Batch | None) -> list[TileResult]:
         """Give what is kept of each tile of a batch; `answer` is None if no tile was busy."""
-        results = [self._nothing(part, is_broken=False) for part in prepared.parts]
+        results = [self._nothing(part) for part in prepared.parts]
         if answer is None:
             return results
         for raw, i in zip(answer, prepared.busy, strict=True):
@@ -104,7 +106,7 @@ class TileWork:
             scores = self.decision.scores(planes)
             indices = self.decision.classes(scores, valid)
             if indices is None:
-                results[i] = self._nothing(part, is_broken=True)
+                results[i] = self._nothing(part, fault="broken")
             elif self.decision.blended:
                 results[i] = TileResult(indices, np.where(valid, scores, np.float32(np.nan)).astype(np.float16))
             elif self.decision.kept != "none":
@@ -118,13 +120,17 @@ class TileWork:
         prepared = self.read(tiles)
         return self.decide(prepared, self.answer(prepared.images) if prepared.busy else None)
 
-    def _nothing(self, part: Window, *, is_broken: bool) -> TileResult:
+    def nothing(self, tile: Tile, *, fault: Fault) -> TileResult:
+        """Give what is kept of a tile that is left out."""
+        return self._nothing(part_of(tile, self.source.grid, self.decision), fault=fault)
+
+    def _nothing(self, part: Window, *, fault: Fault | None = None) -> TileResult:
         indices = np.full(part.shape, IGNORE, np.uint8)
         kind = kept_dtype(self.decision)
         if kind is None:
-            return TileResult(indices, is_broken=is_broken)
+            return TileResult(indices, fault=fault)
         fill = IGNORE if kind.kind == "u" else np.nan
-        return TileResult(indices, np.full((self.classes, *part.shape), fill, kind), is_broken=is_broken)
+        return TileResult(indices, np.full((self.classes, *part.shape), fill, kind), fault=fault)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +156,8 @@ class TileResult:
     """(h, w) class indices of its part; 255 for no answer."""
     scores: NDArray[Any] | None = None
     """(K, h, w), as `kept_dtype` says."""
-    is_broken: bool = False
-    """True if the network gave values that are not finite."""
+    fault: Fault | None = None
+    """Why there is no answer where there should be one."""
 
 
 def kept_dtype(decision: Decision) -> np.dtype[Any] | None:

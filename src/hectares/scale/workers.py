@@ -13,6 +13,8 @@ from hectares.monitor import Monitor, Problem
 _POLL_S = 0.2
 _GRACE_S = 15.0
 STARTS = 3
+Died = Callable[[int, str], bool]
+"""The number of a process, and how it ended: "were killed by signal 9"; gives if it is known what it was at."""
 
 
 @dataclass
@@ -35,12 +37,13 @@ class _Worker:
             self.process.stdin.close()
 
 
-def run_workers(commands: Sequence[Sequence[str]], watch: Callable[[], None], monitor: Monitor) -> bool:
+def run_workers(commands: Sequence[Sequence[str]], watch: Callable[[], None], died: Died, monitor: Monitor) -> bool:
     """Run commands at the same time; True if all ended well.
 
-    One that is killed is started again, up to three times in all, and then left undone. One that ends with an error
-    stops the others: whoever asked finds out why by doing the rest. `watch` is called now and then, to tell progress.
-    The standard input of a worker ends when this process does, however it ends.
+    One that is killed is started again, up to three times in a row, and then left undone; `died` gets the number of its
+    process and how it ended, and tells if it is known at what: then it does not count, as that is not tried for ever.
+    One that ends with an error stops the others: whoever asked finds out why by doing the rest. `watch` is called now
+    and then, to tell progress. The standard input of a worker ends when this process does, however it ends.
     """
     workers = [_Worker(command) for command in commands]
     try:
@@ -50,7 +53,7 @@ def run_workers(commands: Sequence[Sequence[str]], watch: Callable[[], None], mo
             time.sleep(_POLL_S)
             watch()
             monitor.raise_if_stopped()
-            if not all(_look_at(w, number, monitor) for number, w in enumerate(workers, start=1)):
+            if not all(_look_at(w, number, died, monitor) for number, w in enumerate(workers, start=1)):
                 return False
         return all(w.process is not None and w.process.returncode == 0 for w in workers)
     finally:
@@ -59,10 +62,10 @@ def run_workers(commands: Sequence[Sequence[str]], watch: Callable[[], None], mo
             worker.close()
 
 
-def _look_at(worker: _Worker, number: int, monitor: Monitor) -> bool:
+def _look_at(worker: _Worker, number: int, died: Died, monitor: Monitor) -> bool:
     """Start a worker again if it was killed; False if it ended with an error."""
     code = None if worker.process is None else worker.process.poll()
-    if code is None or worker.done:
+    if worker.process is None or code is None or worker.done:
         return True
     if code >= 0:
         worker.done = True
@@ -70,8 +73,10 @@ def _look_at(worker: _Worker, number: int, monitor: Monitor) -> bool:
             what = f"ended with exit code {code}"
             monitor.problem(Problem(f"worker {number}", what, "this process does what is left, alone", "note"))
         return code in {0, 3}
-    again = worker.starts < STARTS
     what = f"was killed by signal {-code}"
+    if died(worker.process.pid, f"were killed by signal {-code}"):
+        worker.starts = 0
+    again = worker.starts < STARTS
     remedy = "it is started again" if again else "what it left undone is done at the end, by this process"
     monitor.problem(Problem(f"worker {number}", what, remedy, "note"))
     if again:

@@ -132,6 +132,14 @@ def test_a_run_with_no_score_is_never_the_best():
     assert verdict.undecided == ("b",)
 
 
+def test_a_difference_whose_p_value_is_large_is_not_told_apart_though_its_interval_lies_above_0():
+    line = Line("a", {}, {"mean_iou": (0.5, 0.4, 0.6)}, {}, None, None)
+    other = replace(line, name="b", overall={"mean_iou": (0.4, 0.3, 0.5)})
+    apart = {"b": (0.1, 0.01, 0.2, 0.12)}
+    assert judge(line, [line, other], apart, "12 blocks").not_told_apart == ("b",)
+    assert judge(line, [line, other], apart, "12 blocks", level=0.8).better_than == ("b",)
+
+
 @pytest.mark.parametrize(
     ("number", "expected"),
     [

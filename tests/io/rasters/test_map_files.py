@@ -12,7 +12,7 @@ import pytest
 import rasterio
 import rio_cogeo
 
-from factory import UTM
+from factory import UTM, Notes
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend, hex_color
 from hectares.core.seams import SeamCounter
@@ -21,7 +21,14 @@ from hectares.errors import ArtefactError, RasterError
 from hectares.io.artefact import sha256_file
 from hectares.io.rasters import map_files as module
 from hectares.io.rasters.class_map import open_class_map, save_class_blocks, save_class_map, write_class_map
-from hectares.io.rasters.map_files import PLACING, SEAL_TAG, check_map_target, side_cars, tags_fingerprint
+from hectares.io.rasters.map_files import (
+    PLACING,
+    SEAL_TAG,
+    check_map_target,
+    side_cars,
+    tags_fingerprint,
+    tell_shared_name,
+)
 from hectares.io.rasters.style import shown_classes
 from hectares.io.stac import recorded_hashes
 
@@ -156,6 +163,20 @@ def test_the_item_of_another_tool_is_not_replaced_even_with_overwrite(tmp_path: 
     (tmp_path / "map.stac.json").write_text('{"type": "Feature", "properties": {}}')
     with pytest.raises(ArtefactError, match="did not write"):
         _save(tmp_path / "map.tif", legend, overwrite=True)
+
+
+@pytest.mark.parametrize(("target", "scene", "told"), [
+    ("map.tif", "map.jpg", True),
+    ("map.tif", "scene.jpg", False),
+    ("map.tif", "elsewhere/map.jpg", False),
+    ("map.png", "map.jpg", False),
+])  # fmt: skip
+def test_a_scene_that_would_be_shown_in_the_style_of_its_map_is_told_about(
+    tmp_path: Path, notes: Notes, target: str, scene: str, told: bool
+):
+    tell_shared_name(tmp_path / target, [tmp_path / scene], notes)
+    found = [(Path(p.where).name, p.severity) for p in notes.problems]
+    assert found == [("map.qml", "note")] * told
 
 
 def test_side_cars_of_the_old_map_are_replaced(tmp_path: Path, legend: Legend, tree_of):

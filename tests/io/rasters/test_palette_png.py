@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from PIL import Image
 
@@ -61,10 +62,12 @@ def test_the_picture_shows_the_colors_of_the_legend(path: Path):
 
 def test_world_file_and_prj_stand_beside_it_only_where_there_is_a_place(path: Path):
     names = {p.name for p in path.parent.iterdir()}
-    assert names == {"map.png"}
+    assert names == {"map.png", "map.png.aux.xml"}
     write_class_map(path, INDICES, WEST, LEGEND, {}, overwrite=True)
     assert path.with_suffix(".pgw").read_text().split()[4:] == ["500125.0", "5000365.0"]
     assert path.with_suffix(".prj").read_text().startswith("PROJCS")
+    with rasterio.open(path) as dataset:  # GDAL and QGIS look for the CRS in the .aux.xml
+        assert dataset.crs.to_epsg() == int(str(WEST.crs).removeprefix("EPSG:"))
     write_class_map(path, INDICES, NOWHERE, LEGEND, {}, overwrite=True)
     assert {p.name for p in path.parent.iterdir()} == names
 

@@ -231,10 +231,14 @@ def test_the_upper_class_wins_by_priority_and_the_overlap_is_told(tmp_path: Path
     assert _indices(planes)[3, 4] == 2  # the legend has lake above
     assert planes.overlaps == {("forest", "lake"): pytest.approx(6)}
     assert str(planes.notes[0]).endswith(
-        "forest and lake overlap on 6 px of a scene; lake is taken there; --priority says otherwise"
+        "forest and lake overlap on 6 px of a scene; lake is taken there; --priority can say otherwise"
     )
     rules = replace(RULES, priority=("lake", "forest"))
-    assert _indices(_open(path, field="kind", rules=rules), rules=rules)[3, 4] == 1
+    planes = _open(path, field="kind", rules=rules)
+    assert _indices(planes, rules=rules)[3, 4] == 1
+    (note,) = planes.notes
+    assert str(note).endswith("forest is taken there; as the priority says")
+    assert note.severity == "note"
 
 
 def test_planes_keep_both_classes_of_an_overlap(tmp_path: Path):

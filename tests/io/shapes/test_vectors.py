@@ -15,8 +15,9 @@ from hectares.core.grid import Grid
 from hectares.core.window import Window
 from hectares.errors import VectorError
 from hectares.io.shapes.features import inside, pixel_window
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.io.shapes.polygons import Overlap, find_overlaps, read_wkb
-from hectares.io.shapes.vectors import VectorLayer, looks_like_degrees, read_layer, split_layer_name, write_layer
+from hectares.io.shapes.vectors import VectorLayer, looks_like_degrees, read_layer, write_layer
 
 SQUARE = shapely.box(500_000, 5_000_000, 500_100, 5_000_300)
 HOLED = shapely.Polygon([(0, 0), (9, 0), (9, 5), (0, 5)], holes=[[(1, 1), (2, 1), (2, 2), (1, 2)]])

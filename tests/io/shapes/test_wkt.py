@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
@@ -19,7 +16,7 @@ from hectares.errors import CatalogError, GridError, LegendError, VectorError
 from hectares.io.catalog import LabelRules, WktLabel
 from hectares.io.labels import ShapeLabels, open_label
 from hectares.io.shapes import burning
-from hectares.io.shapes.wkt import WktShapes, open_wkt, parse_wkt, planes_to_wkt, read_wkt_table, to_degrees, to_pixels
+from hectares.io.shapes.wkt import WktShapes, open_wkt, parse_wkt, read_wkt_table, to_degrees, to_pixels
 from layouts.dstl import BUILDING, EXTENT, HOLE, ROAD, SHAPE, VEHICLE, default_cells, huge_cell, ring, write_wkt
 
 IMAGE = "007"
@@ -285,46 +282,3 @@ def test_burned_area_beside_polygon_area_is_noted(tmp_path: Path):
     stripes = _multi(*((0.0, c + 0.2, 200.0, c + 0.8) for c in range(0, 100, 2)))
     (note,) = _open(tmp_path, {6: stripes}).notes
     assert note.what == "class 6 covers 10000 px, its polygons 6000.0 px"
-
-
-# --- The inverse ------------------------------------------------------------------------------------------
-
-
-def test_planes_come_back_exactly_donut_and_all(tmp_path: Path):
-    planes = np.stack([_plane(BUILDING) & ~_plane(HOLE), np.zeros(SHAPE, np.bool_), _plane(ROAD) | _plane(VEHICLE)])
-    texts = planes_to_wkt(planes, SHAPE, EXTENT)
-    assert [n for n, _ in texts] == [1, 2, 3]
-    assert texts[1][1] == "MULTIPOLYGON EMPTY"
-    assert shapely.get_num_interior_rings(shapely.get_parts(shapely.from_wkt(texts[0][1]))).tolist() == [1]
-    back = _open(tmp_path, dict(texts)).burn(WHOLE)
-    assert np.array_equal(back[:3], planes)
-
-
-@given(plane=arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 12))))
-def test_any_plane_comes_back_exactly_from_valid_polygons(plane: np.ndarray):
-    ((_, text),) = planes_to_wkt(plane[None], plane.shape, EXTENT)
-    geometry = parse_wkt(text)
-    assert geometry.geom_type == "MultiPolygon"
-    assert shapely.is_valid(geometry)
-    burned = burning.burn_polygons(
-        shapely.get_parts(to_pixels(geometry, plane.shape, EXTENT)), plane.shape, all_touched=False
-    )
-    back = np.unpackbits(burned.bits, axis=1)[:, : plane.shape[1]]
-    assert np.array_equal(back, plane)
-
-
-def test_simplified_outlines_are_valid_and_close(tmp_path: Path):
-    rows, cols = np.indices(SHAPE)
-    planes = ((rows - 100) ** 2 + (cols - 130) ** 2 < 80**2)[None] & ~_plane((90, 120, 110, 140))
-    ((number, text),) = planes_to_wkt(planes, SHAPE, EXTENT, class_types=[7], simplify_px=1.0)
-    ((_, exact),) = planes_to_wkt(planes, SHAPE, EXTENT)
-    assert number == 7
-    assert shapely.is_valid(shapely.from_wkt(text))
-    assert len(text) < len(exact) / 3
-    back = _open(tmp_path, {7: text}).burn(WHOLE)[6]
-    assert (back & planes[0]).sum() / (back | planes[0]).sum() > 0.98
-
-
-def test_planes_of_another_size_are_refused():
-    with pytest.raises(GridError, match="planes of 2 x 3 px do not fit"):
-        planes_to_wkt(np.zeros((1, 2, 3), np.bool_), (3, 2), EXTENT)

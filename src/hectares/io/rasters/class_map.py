@@ -52,6 +52,10 @@ LEGEND_TAG = "HECTARES_LEGEND"
 PROVENANCE_TAG = "HECTARES_PROVENANCE"
 CRS_TAG = "HECTARES_CRS"
 """In a map as PNG, which has no place for a CRS of its own."""
+MOST_CODES = 64
+"""One band of no more different whole numbers than these looks like classes."""
+_LOOKED_AT_PX = 1024
+_SHOWN_CODES = 5
 
 
 def save_class_map(
@@ -273,6 +277,21 @@ def open_class_map(path: str | Path, *, legend: Legend | None = None) -> ClassMa
     return ClassMap(raster, legend, provenance)
 
 
+def codes_in_the_middle(raster: RasterFile) -> tuple[int, ...]:
+    """Give the numbers in the middle of a raster that looks like a class map; none for one that does not.
+
+    It is one band of no more than `MOST_CODES` whole numbers, 0 to 255, without its palette expanded.
+    """
+    if len(raster.facts.bands) != 1 or raster.dtype.kind not in "ui":
+        return ()
+    height, width = raster.grid.shape
+    sides = min(height, _LOOKED_AT_PX), min(width, _LOOKED_AT_PX)
+    chip = raster.read(Window((height - sides[0]) // 2, (width - sides[1]) // 2, *sides))
+    codes = np.unique(chip.image[0, chip.valid]).tolist()
+    fit = 0 < len(codes) <= MOST_CODES and codes[0] >= 0 and codes[-1] <= MAP_NODATA
+    return tuple(int(code) for code in codes) if fit else ()
+
+
 def _crs_of(raster: RasterFile) -> str | None:
     """Read the CRS of a map as PNG; None if the tag is not as we write it."""
     try:
@@ -329,9 +348,14 @@ def _legend_from_codes(raster: RasterFile) -> Legend:
     if outside == [MAP_NODATA] and raster.facts.nodata is None:
         outside = []  # our nodata in a file that does not say so
         found.discard(MAP_NODATA)
-    if outside or not found:
-        shown = f"codes {outside[:5]}" if outside else "no class at all"
-        raise LegendError(f"{raster.path}: has {shown}; class codes are 0 to 254, give a legend for others")
+    if not found:
+        raise LegendError(f"{raster.path}: has no class: every pixel is nodata; give a map that shows one")
+    if outside:
+        shown = ", ".join(map(str, outside[:_SHOWN_CODES])) + (", ..." if len(outside) > _SHOWN_CODES else "")
+        raise LegendError(
+            f"{raster.path}: has the codes {shown}; class codes are 0 to 254: "
+            "give classes other codes in a raster calculator, or declare what is nodata (gdal_edit.py -a_nodata)"
+        )
     classes = (LandClass(code, f"class {code}", default_color(i)) for i, code in enumerate(sorted(found)))
     nodata = MAP_NODATA if MAP_NODATA not in found else None
     return Legend(tuple(classes), nodata=nodata)

@@ -19,8 +19,10 @@ from rasterio.windows import Window as RioWindow
 
 from hectares.core.grid import Grid
 from hectares.core.legend import IGNORE, MAP_NODATA, Color, LandClass, Legend
+from hectares.io.artefact import dump_json, stamp
 from hectares.io.labels import PLANES_TAG
 from hectares.io.outputs import staged_file
+from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG
 from hectares.io.rasters.palette_png import NODATA_COLOR, PalettePng
 from hectares.io.rasters.style import attribute_table_text, qml_text
 from hectares.io.rasters.world_file import world_file_text
@@ -44,8 +46,9 @@ def binary_legend(land_class: LandClass) -> Legend:
 class LabelRaster:
     """A label raster that is written from top to bottom, complete or not at all; memory is that of a strip.
 
-    `legend` is one for maps: its codes are written, 255 for what is not labelled. With `planes`, the raster has
-    one band a class of 0, 1 and 255, and no picture.
+    `legend` is one for maps: its codes are written, 255 for what is not labelled, and it stands in the tags, so that
+    the raster is a class map like one that was predicted. With `planes`, the raster has one band a class of 0, 1
+    and 255, and no picture.
     """
 
     def __init__(self, stem: Path, grid: Grid, legend: Legend, *, planes: bool = False, picture: bool = True) -> None:
@@ -133,4 +136,6 @@ class LabelRaster:
             colors = {c.code: (*c.color, 255) for c in self._legend.classes}
             dataset.write_colormap(1, colors | {MAP_NODATA: (*NODATA_COLOR, 0)})
             dataset.set_band_description(1, "class")
+            tags = {LEGEND_TAG: self._legend.to_json(), PROVENANCE_TAG: stamp("reference", config={}, inputs={})}
+            dataset.update_tags(**{name: dump_json(content) for name, content in tags.items()})
         return dataset

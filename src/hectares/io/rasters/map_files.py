@@ -34,6 +34,7 @@ from hectares.io.rasters.style import attribute_table_text, clr_text, qml_text, 
 from hectares.io.rasters.world_file import world_file_text
 from hectares.io.stac import SUFFIX as STAC
 from hectares.io.stac import stac_item
+from hectares.monitor import Monitor, Problem
 
 SEAL_TAG = "HECTARES_SEAL"
 PLACING = "placing"
@@ -49,12 +50,13 @@ def side_cars(target: Path) -> dict[str, Path]:
     >>> [p.name for p in side_cars(Path("map.tif")).values()]
     ['map.qml', 'map.sld', 'map.clr', 'map.tif.aux.xml', 'map.stac.json']
     >>> list(side_cars(Path("map.png")))
-    ['.pgw', '.prj']
+    ['.pgw', '.prj', '.aux.xml']
     """
+    attributes = {ATTRIBUTES: target.with_name(target.name + ATTRIBUTES)}
     if is_picture(target):
-        return {suffix: target.with_suffix(suffix) for suffix in _OF_PICTURES}
+        return {suffix: target.with_suffix(suffix) for suffix in _OF_PICTURES} | attributes
     paths = {suffix: target.with_suffix(suffix) for suffix in _STYLES}
-    return paths | {ATTRIBUTES: target.with_name(target.name + ATTRIBUTES), STAC: target.with_suffix(STAC)}
+    return paths | attributes | {STAC: target.with_suffix(STAC)}
 
 
 def check_map_target(target: Path, *, overwrite: bool, inputs: Iterable[Path] = (), work: Path | None = None) -> None:
@@ -73,6 +75,15 @@ def check_map_target(target: Path, *, overwrite: bool, inputs: Iterable[Path] = 
     item = files.get(STAC)
     if item is not None and item.exists() and not _is_our_item(item):
         raise ArtefactError(f"{item}: is a STAC item that hectares did not write; choose another name for the map")
+
+
+def tell_shared_name(target: Path, scenes: Iterable[Path], monitor: Monitor) -> None:
+    """Note that QGIS will show a scene in the style of its map, where both have the same name in the same folder."""
+    style = target.with_suffix(".qml")
+    twins = [s for s in scenes if s.stem == target.stem and s.parent.resolve() == target.parent.resolve()]
+    for scene in [] if is_picture(target) else twins:
+        what = f"is what QGIS takes for the style of {scene.name} too, as it has the same name"
+        monitor.problem(Problem(str(style), what, "give the map another name to see both in their colors", "note"))
 
 
 def _is_our_item(path: Path) -> bool:
@@ -115,7 +126,7 @@ def side_car_texts(
     if is_picture(target):
         placed = {} if not is_placed(grid) else {".pgw": world_file_text(grid.transform)}
         known = {} if grid.crs is None else {".prj": parse_crs(grid.crs).to_wkt("WKT1_ESRI")}
-        return placed | known
+        return placed | known | {ATTRIBUTES: attribute_table_text(legend, pixels, crs=grid.crs)}
     texts = {
         ".qml": qml_text(legend),
         ".sld": sld_text(legend, target.stem),

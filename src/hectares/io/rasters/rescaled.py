@@ -14,7 +14,7 @@ from hectares.core.scene import Chip, place
 from hectares.core.window import Window
 from hectares.errors import GsdError
 from hectares.io.rasters.raster_header import MAX_PIXELS
-from hectares.io.rasters.scenes import SceneFile
+from hectares.io.rasters.scenes import PlacedSource
 
 
 class RescaledScene:
@@ -25,7 +25,7 @@ class RescaledScene:
     Thread-safe as `SceneFile` is; a window gives the same pixels as the same part of the whole.
     """
 
-    def __init__(self, scene: SceneFile, gsd_m: float) -> None:
+    def __init__(self, scene: PlacedSource, gsd_m: float) -> None:
         """Raises GsdError if that would be more pixels than any raster may have."""
         height, width = scene.grid.shape
         rows_m, cols_m = scene.grid.gsd

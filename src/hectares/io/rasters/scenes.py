@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,25 @@ from hectares.core.grid import Grid
 from hectares.core.indices import SpectralIndex
 from hectares.core.resample import AxisMap, read_resampled
 from hectares.core.scaling import UNITLESS
-from hectares.core.scene import Chip, place
+from hectares.core.scene import Chip, RasterSource, place
 from hectares.core.window import Window
 from hectares.errors import BandError, HectaresError
 from hectares.io.catalog import ImageFile
 from hectares.io.rasters.baseline import is_reflectance, sentinel2_offset
 from hectares.io.rasters.placement import have_same_pixels, relate
 from hectares.io.rasters.raster import RasterFacts, RasterFile, open_raster
+
+
+class PlacedSource(RasterSource, Protocol):
+    """A source that tells where its pixels come from, and which of them cannot be read."""
+
+    @property
+    def path(self) -> Path:
+        """The file that messages name."""
+
+    @property
+    def damage(self) -> tuple[Window, ...]:
+        """Windows whose pixels could not be decoded so far."""
 
 
 def open_scene(images: Sequence[ImageFile], plan: BandPlan, *, tolerate_damage: bool = False) -> SceneFile:
@@ -43,7 +55,7 @@ def open_scene(images: Sequence[ImageFile], plan: BandPlan, *, tolerate_damage: 
 
 
 class SceneFile:
-    """The files of a scene, as a `RasterSource`; thread-safe as `RasterFile` is.
+    """The files of a scene, as a `PlacedSource`; thread-safe as `RasterFile` is.
 
     The first file gives the grid; files on the same grid are read as they are, all others are resampled onto it. They
     are placed by their transforms if both are placed, else both cover the same ground. A pixel is valid where every

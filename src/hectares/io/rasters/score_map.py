@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hectares.core.decision import SCORE_NODATA, SCORE_STEPS
+from hectares.core.gaps import without_gaps
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import InputError
@@ -72,6 +73,6 @@ def is_of(target: Path, provenance: Mapping[str, Any]) -> bool:
         return False
     if not isinstance(found, dict):
         return False
-    return {k: v for k, v in found.items() if k not in {"hectares", "classes"}} == {
+    return {k: v for k, v in without_gaps(found).items() if k not in {"hectares", "classes"}} == {
         k: v for k, v in plain(provenance).items() if k != "hectares"
     }

@@ -1,7 +1,7 @@
 """Styles and tables that a GIS finds beside a class map: colors, class names, and how many pixels each class has.
 
-    map.qml           QGIS loads it by itself
-    map.sld           GeoServer, and QGIS when asked; SLD 1.0, as neither reads the color maps of 1.1 alike
+    map.qml           QGIS loads it by itself, for the map and for polygons of the same name
+    map.sld           GeoServer; SLD 1.0, as servers read the color maps of 1.1 differently. QGIS reads none for rasters
     map.clr           ArcGIS and GRASS: code, red, green, blue
     map.tif.aux.xml   GDAL, ArcGIS and GeoServer: raster attribute table, and names by code
 
@@ -10,11 +10,13 @@ All of it follows from the legend and the counts of pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from hectares.core.grid import parse_crs
 from hectares.core.legend import Legend, hex_color
+from hectares.io.polygons.layer_style import add_categories
 
 _SLD = "http://www.opengis.net/sld"
 # Columns of a raster attribute table: name, type (0 of 32 bits, 1 real, 2 text), usage (GDALRATFieldUsage). Counts are
@@ -25,16 +27,32 @@ _COLUMNS = (
 
 
 def qml_text(legend: Legend) -> str:
-    """Give the style that QGIS loads by itself for a raster of the same name."""
+    """Give the style that QGIS loads by itself for a raster or a file of polygons of the same name."""
+    root = _paletted((c.code, c.name, hex_color(c.color), 255) for c in legend.classes)
+    add_categories(root, legend)
+    return f"<!DOCTYPE qgis>\n{_indented(root)}\n"
+
+
+def mask_qml_text(off: str, on: str, color: str) -> str:
+    """Give the style of a mask for QGIS: 1 in a color, 0 transparent, so that it can lie over a scene.
+
+    >>> [line.strip() for line in mask_qml_text("dry", "wet", "#0000ff").splitlines() if "paletteEntry" in line][-1]
+    '<paletteEntry value="1" label="wet" color="#0000ff" alpha="255" />'
+    """
+    return f"<!DOCTYPE qgis>\n{_indented(_paletted([(0, off, '#ffffff', 0), (1, on, color, 255)]))}\n"
+
+
+def _paletted(entries: Iterable[tuple[int, str, str, int]]) -> ET.Element:
+    """Give the style of a raster whose values have a name, a color and an opacity of 0 to 255."""
     root = ET.Element("qgis", version="3.28", styleCategories="Symbology")
     pipe = ET.SubElement(root, "pipe")
     renderer = ET.SubElement(
         pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
     )
     palette = ET.SubElement(renderer, "colorPalette")
-    for c in legend.classes:
-        ET.SubElement(palette, "paletteEntry", value=str(c.code), label=c.name, color=hex_color(c.color), alpha="255")
-    return f"<!DOCTYPE qgis>\n{_indented(root)}\n"
+    for value, label, color, alpha in entries:
+        ET.SubElement(palette, "paletteEntry", value=str(value), label=label, color=color, alpha=str(alpha))
+    return root
 
 
 def sld_text(legend: Legend, name: str) -> str:
@@ -67,10 +85,15 @@ def clr_text(legend: Legend) -> str:
     return "".join(f"{c.code} {c.color[0]} {c.color[1]} {c.color[2]}\n" for c in classes)
 
 
-def attribute_table_text(legend: Legend, pixels: Mapping[int, int]) -> str:
-    """Give the raster attribute table as GDAL keeps it beside a raster; `pixels` counts them by code."""
+def attribute_table_text(legend: Legend, pixels: Mapping[int, int], *, crs: str | None = None) -> str:
+    """Give the raster attribute table as GDAL keeps it beside a raster; `pixels` counts them by code.
+
+    `crs` is for a raster that has no place for it inside.
+    """
     classes = sorted(legend.classes, key=lambda c: c.code)
     root = ET.Element("PAMDataset")
+    if crs is not None:
+        ET.SubElement(root, "SRS").text = parse_crs(crs).to_wkt()
     band = ET.SubElement(root, "PAMRasterBand", band="1")
     names = ET.SubElement(band, "CategoryNames")
     by_code = {c.code: c.name for c in classes}

@@ -14,7 +14,8 @@ from hectares.core.grid import Grid
 from hectares.core.window import Window
 from hectares.errors import VectorError
 from hectares.io.shapes.features import inside, pixel_window
-from hectares.io.shapes.vectors import read_layer, split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
+from hectares.io.shapes.vectors import read_layer
 from hectares.monitor import Monitor
 
 

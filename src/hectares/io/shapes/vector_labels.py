@@ -136,7 +136,9 @@ class VectorPlanes:
                 continue  # planes keep both
             low, high = sorted((first, second), key=lambda name: rank[self._legend.index(name)])
             what = f"{low} and {high} overlap on {area:.0f} px of a scene"
-            notes.append(Problem(where, what, f"{high} is taken there; --priority says otherwise"))
+            settled = high in self._rules.priority  # what is named lies above what is not
+            remedy = "as the priority says" if settled else "--priority can say otherwise"
+            notes.append(Problem(where, what, f"{high} is taken there; {remedy}", "note" if settled else "warning"))
         return tuple(notes)
 
     @cached_property

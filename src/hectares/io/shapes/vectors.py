@@ -132,19 +132,6 @@ def looks_like_degrees(layer: VectorLayer) -> bool:
     return bool(max(west, east) <= 180 and max(south, north) <= 90)
 
 
-def split_layer_name(text: str | Path) -> tuple[Path, str | None]:
-    """Take `FILE` or `FILE:LAYER` apart.
-
-    >>> split_layer_name("zones.gpkg:districts")[1]
-    'districts'
-    """
-    path = Path(text)
-    if path.exists() or ":" not in str(text):
-        return path, None
-    file, layer = str(text).rsplit(":", 1)
-    return (Path(file), layer) if Path(file).suffix else (path, None)
-
-
 def write_layer(path: str | Path, layer: VectorLayer, *, name: str, driver: str = "GPKG", overwrite: bool) -> None:
     """Write polygons with attributes, complete or not at all."""
     with staged_file(path, overwrite=overwrite) as work:

@@ -1,4 +1,4 @@
-"""Multipolygons as well-known text in a CSV, in the anonymous degrees of DSTL, and back.
+"""Multipolygons as well-known text in a CSV, in the anonymous degrees of DSTL.
 
 x runs from 0 to Xmax, y from 0 down to Ymin; `grid_sizes.csv` gives both for every image.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio import features
 
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
@@ -36,8 +35,6 @@ _SRID = re.compile(r"\s*SRID=\d+;", re.IGNORECASE)
 _FEW = 0.01
 """A class of which less than this share of polygons reach into the image probably lies elsewhere."""
 _AREA_TOLERANCE = 0.05
-_DECIMALS = 12
-"""Of written degrees: 4e-7 pixels of the data set."""
 
 
 # --- Coordinates ------------------------------------------------------------------------------------------
@@ -292,43 +289,3 @@ class WktShapes:
             return []
         what = f"{layer.name} covers {burned.pixels} px, its polygons {union.area:.1f} px"
         return [Problem(where, what, "its polygons are small or thin against a pixel; mind that in areas")]
-
-
-# --- The inverse ------------------------------------------------------------------------------------------
-
-
-def planes_to_wkt(
-    planes: NDArray[np.bool_],
-    shape: tuple[int, int],
-    extent: tuple[float, float],
-    *,
-    class_types: Sequence[int] | None = None,
-    simplify_px: float = 0.0,
-) -> list[tuple[int, str]]:
-    """Give class number and multipolygon in degrees of each plane (K, h, w): valid, along pixel edges, with holes.
-
-    `class_types` are the numbers of the planes, by default 1 to K. `simplify_px` allows edges to move by that much.
-
-    >>> planes_to_wkt(np.zeros((1, 2, 3), np.bool_), (2, 3), (0.009, -0.009))
-    [(1, 'MULTIPOLYGON EMPTY')]
-    """
-    if planes.shape[1:] != tuple(shape):
-        raise GridError(f"planes of {planes.shape[1]} x {planes.shape[2]} px do not fit an image of {shape}")
-    numbers = range(1, len(planes) + 1) if class_types is None else class_types
-    found = []
-    for number, plane in zip(numbers, planes, strict=True):
-        outlines = features.shapes(plane.astype(np.uint8), mask=plane, connectivity=4)
-        area = shapely.MultiPolygon([shapely.geometry.shape(outline) for outline, _ in outlines])
-        if simplify_px > 0:
-            area = shapely.make_valid(shapely.simplify(area, simplify_px))
-        degrees = to_degrees(area, shape, extent)
-        if simplify_px > 0:  # corners that come to lie on other edges stay valid when they are rounded
-            degrees = _polygons_of(shapely.set_precision(degrees, 10.0**-_DECIMALS))
-        found.append((int(number), shapely.to_wkt(degrees, rounding_precision=_DECIMALS)))
-    return found
-
-
-def _polygons_of(geometry: shapely.Geometry) -> shapely.MultiPolygon:
-    """Keep what has an area, as one multipolygon."""
-    parts = shapely.get_parts(shapely.get_parts(geometry))
-    return shapely.MultiPolygon([p for p in parts if p.area > 0])

@@ -11,8 +11,9 @@ import shapely
 
 from hectares.core.grid import Grid
 from hectares.errors import VectorError
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.io.shapes.polygons import find_overlaps
-from hectares.io.shapes.vectors import read_layer, split_layer_name
+from hectares.io.shapes.vectors import read_layer
 from hectares.monitor import Monitor, Problem
 
 OUTSIDE = "outside all zones"
