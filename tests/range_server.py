@@ -21,6 +21,8 @@ class Served:
     ranges: bool = True
     break_after: int | None = None
     """So many requests are answered; then connections are cut."""
+    at_most: int | None = None
+    """Bytes of an answer: of what was asked for, it gives the beginning, and says so."""
     requests: list[str] = field(default_factory=list)
 
 
@@ -52,6 +54,7 @@ def serve(root: Path) -> Iterator[Served]:
             first, last = 0, len(content) - 1
             if asked is not None:
                 first, last = int(asked[1]), min(last, int(asked[2] or last))
+                last = min(last, first + (served.at_most or len(content)) - 1)
             self.send_response(200 if asked is None else 206)
             if asked is not None:
                 self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")

@@ -146,3 +146,8 @@ def test_what_a_killed_run_left_is_in_nobodys_way(tmp_path: Path, maps: tuple[Pa
     measure_change(*maps, tmp_path / "change.csv", ChangeConfig(map=tmp_path / "change.tif"))
     assert (tmp_path / "change.tif").is_file()
     assert not (tmp_path / ".hectares-change.tif").exists()
+
+
+def test_a_least_share_is_refused_without_the_map_that_it_is_about():
+    with pytest.raises(ConfigError, match="--other-below has no effect without --map"):
+        ChangeConfig(other_below=0.1)

@@ -231,6 +231,7 @@ def test_a_class_map_is_counted(tmp_path):
     write_class_map(tmp_path / "map.tif", indices, grid, legend, {}, overwrite=False)
     (examined,) = check_paths([tmp_path / "map.tif"]).examined
     assert (examined.kind, examined.findings) == ("class map", ())
+    assert examined.facts["bands"] == [{"names": ["class"], "dtype": "uint8"}]  # whatever its color table says
     assert [(r.name, r.pixels, r.share) for r in examined.classes] == [("forest", 6, 0.6), ("water", 4, 0.4)]
 
 

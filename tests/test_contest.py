@@ -118,6 +118,25 @@ def test_rings_have_no_holes_and_a_warning_says_so(tmp_path: Path, notes: Notes)
     assert any("1 building(s) have holes" in str(p) for p in notes.problems)
 
 
+def test_simplified_buildings_have_the_box_of_their_pixels(tmp_path: Path, notes: Notes):
+    indices = np.zeros((300, 300), np.uint8)
+    indices[20, 40:46] = indices[21, 42:44] = 1  # becomes a triangle that has no center of its last pixels
+    indices[100, 100] = 1  # becomes one of half a pixel
+    save_map(tmp_path / "maps" / "7.tif", indices)
+    (entry,) = crowdai(tmp_path, notes, ContestConfig(simplify_px=2.0))
+    rows, cols = np.nonzero(decode_runs(entry["segmentation"]["counts"].encode(), 300, 300))
+    assert (len(rows), entry["bbox"]) == (7, [41, 20, 5, 2])
+    assert (cols.min(), cols.max(), rows.min(), rows.max()) == (41, 45, 20, 21)
+    assert any("1 building(s) cover no center of a pixel once they are simplified" in str(p) for p in notes.problems)
+
+
+def test_what_lies_beside_the_maps_of_a_folder_is_no_map(tmp_path: Path, notes: Notes):
+    save_map(tmp_path / "maps" / "7.tif", town())
+    for name in ("7.png", "7.out-of-range.tif", ".7.tif"):
+        (tmp_path / "maps" / name).write_text("no map")
+    assert {entry["image_id"] for entry in crowdai(tmp_path, notes)} == {7}
+
+
 def test_a_template_says_which_image_a_map_is_of(tmp_path: Path, notes: Notes):
     save_map(tmp_path / "maps" / "north.tif", town((60, 70)))
     images = [{"id": 5, "file_name": "north.jpg", "height": 60, "width": 70}]
@@ -256,7 +275,9 @@ def faults_of(contest: str, folder: Path) -> list[str]:
 
 def test_faults_of_pictures_of_inria_are_found(tmp_path: Path):
     odd = np.array([[0, 255, 3]], np.uint8)
-    assert faults_of("inria", pictures(tmp_path / "a", "sfo1.tif", odd)) == ["sfo1.tif: has the value(s) 3"]
+    assert faults_of("inria", pictures(tmp_path / "a", "sfo1.tif", odd)) == [
+        "sfo1.tif, row 0, column 2: has the value 3"
+    ]
     wide = pictures(tmp_path / "b", "sfo1.tif", np.zeros((3, 2, 2), np.uint8))
     assert faults_of("inria", wide) == ["sfo1.tif: has 3 band(s) of uint8"]
     named = pictures(tmp_path / "c", "sfo1.png", np.zeros((2, 2), np.uint8))
@@ -270,7 +291,7 @@ def test_pictures_of_one_bit_a_pixel_are_taken(tmp_path: Path):
     folder = pictures(tmp_path / "a", "sfo1.tif", np.array([[0, 1, 1]], np.uint8), nbits=1)
     assert faults_of("inria", folder) == []
     assert faults_of("inria", pictures(tmp_path / "b", "sfo1.tif", np.array([[0, 1]], np.uint8))) == [
-        "sfo1.tif: has the value(s) 1"
+        "sfo1.tif, row 0, column 1: has the value 1"
     ]
 
 
@@ -444,7 +465,7 @@ def test_pictures_of_isprs_have_the_colors_of_the_benchmark(tmp_path: Path, note
     colors = [tuple(int(v) for v in image[:, r, c]) for r in range(2) for c in range(4)]
     red, white, blue = (255, 0, 0), (255, 255, 255), (0, 0, 255)
     assert colors == [red, white, blue, (0, 255, 255), (0, 255, 0), (255, 255, 0), red, red]
-    assert "1 pixel(s) are nodata, and every pixel needs a class; they are clutter" in str(notes.problems[0])
+    assert "1 pixel(s) are nodata; every pixel needs a class: they are clutter" in str(notes.problems[0])
     assert made.faults[0].found == "has 2 x 4 px"
     assert "lacks 13 of 14 test tiles" in made.faults[1].found
 
@@ -475,6 +496,13 @@ def test_faults_of_pictures_of_isprs_are_found(tmp_path: Path):
     name = "top_mosaic_09cm_area2_class.tif"
     (fault,) = faults_of("isprs", pictures(tmp_path / "a", name, image))
     assert fault == f"{name}, row 2, column 3: has the color (1, 2, 3)"
+    image[:, 2, 3] = (255, 0, 0)  # a color of the benchmark
+    assert faults_of("isprs", pictures(tmp_path / "a", name, image)) == []
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
+        archive.write(tmp_path / "a" / name, name)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.write(tmp_path / "a" / name, name)
+    assert faults_of("isprs", tmp_path / "twice.zip") == [f"{name}: stands twice in the archive"]
     named = pictures(tmp_path / "b", "area2.tif", image)
     assert faults_of("isprs", named) == ["area2.tif: is no name of a result", "the archive: has no picture"]
 

@@ -24,7 +24,7 @@ from hectares.core.legend import Legend
 from hectares.core.survey.area_estimates import COLUMNS
 from hectares.core.survey.estimators import Survey, assess_map
 from hectares.core.survey.intervals import IntervalRule
-from hectares.errors import ArtefactError, ConfigError, GridError, InputError, LegendError
+from hectares.errors import ArtefactError, ConfigError, GridError, InputError, LegendError, VectorError
 from hectares.estimate import EstimatedAreas, estimate_areas
 from hectares.io.artefact import sha256_file, stamp
 from hectares.io.rasters.class_map import write_class_map
@@ -197,6 +197,13 @@ def test_labels_of_a_table_count(place: Place):
     assert set(json.loads((place.folder / "out.json").read_text())["inputs"]) == {"map", "sample", "labels"}
 
 
+def test_a_table_without_labels_is_named_and_not_the_sample(place: Place):
+    place = place.label(dict.fromkeys((p.id for p in place.sample.points), None))
+    (place.folder / "none.csv").write_text("id,label_code\n")
+    with pytest.raises(InputError, match=r"none\.csv: labels none of the 36 points of .*sample\.gpkg"):
+        place.estimate(replace(NORMAL, labels=place.folder / "none.csv"))
+
+
 # --- What is missing --------------------------------------------------------------------------------------
 
 
@@ -330,7 +337,8 @@ def test_a_result_over_an_input_is_refused(place: Place):
     [
         ({"confidence": 95}, "expected 0.5 to below 1"),
         ({"assist_with": Path("x.tif")}, "--assist-with is for --method model-assisted"),
-        ({"zone_field": "name"}, "--zones"),
+        ({"zone_field": "name"}, "--zone-field has no effect without --zones"),
+        ({"assist": "tuned"}, "--assist has no effect without --method model-assisted"),
         ({"merge": ("bog",)}, "two or more classes"),
     ],
 )
@@ -410,6 +418,11 @@ def test_what_lies_in_no_zone_has_rows_and_an_empty_zone_is_told(place: Place):
         found = place.estimate(replace(NORMAL, zones=_zones(place, 4, point)), notes)
         assert any("hold no labelled point: zone 0" in p.what and p.severity == "incomplete" for p in notes.problems)
         assert [r.estimate_ha for r in found.zones[0].rows] == [None, None, None]
+
+
+def test_zones_that_lie_elsewhere_are_refused(place: Place):
+    with pytest.raises(VectorError, match="no zone covers a pixel with a class; check the CRS"):
+        place.estimate(replace(NORMAL, zones=_zones(place, 4000, 5000)))
 
 
 def test_a_sample_by_zones_is_estimated_by_zone(place: Place):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,9 @@ def test_a_reference_without_a_tag_uses_255(tmp_path: Path, class_map: Path, wri
     assert found.confusion.counts.tolist() == COUNTS
 
 
-def test_a_reference_of_other_codes_is_matched_by_name(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+def test_a_reference_of_other_codes_is_matched_by_name_and_classes_the_map_lacks_are_told(
+    tmp_path: Path, class_map: Path, write_raster: WriteRaster, notes: Notes
+):
     other = {"nodata": 0, "classes": [{"code": 300, "name": "rock"}, {"code": 40, "name": "ice"},
              {"code": 10, "name": "water"}, {"code": 20, "name": "forest"}]}  # fmt: skip
     (tmp_path / "other.json").write_text(json.dumps(other))
@@ -88,8 +91,10 @@ def test_a_reference_of_other_codes_is_matched_by_name(tmp_path: Path, class_map
     reference = codes[REFERENCE]
     reference[1, 1] = 40  # a class the map does not know
     config = EvaluateConfig(legend=tmp_path / "other.json")
-    found = evaluate_map(class_map, write_raster("ref.tif", reference), tmp_path / "e.json", config)
+    found = evaluate_map(class_map, write_raster("ref.tif", reference), tmp_path / "e.json", config, monitor=notes)
     assert found.confusion.counts.tolist() == COUNTS
+    told = [str(p) for p in notes.problems]
+    assert any("10.0% of the labelled pixels are of classes that" in t and "ice (1 px)" in t for t in told)
 
 
 def test_a_color_reference_is_read_by_color(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
@@ -216,9 +221,32 @@ def test_a_large_map_is_scored_by_squares_that_leave_no_trace(tmp_path: Path, wr
     assert len(parts.names) == 11 * 3
 
 
-def test_what_needs_a_segmenter_is_refused_for_a_map(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
-    with pytest.raises(ConfigError, match="--tune and --threshold"):
-        evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", EvaluateConfig(threshold=0.3))
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ({"threshold": 0.3}, "--threshold needs the scores of a segmenter"),
+        ({"tune": True}, "--tune needs the scores of a segmenter"),
+        ({"split": "val"}, "--split chooses chips; a map is scored as a whole: leave --split out"),
+        ({"device": "cpu"}, "--device says where a network runs"),
+    ],
+)
+def test_what_needs_a_segmenter_or_chips_is_refused_for_a_map(
+    tmp_path: Path, class_map: Path, write_raster: WriteRaster, option: dict[str, Any], why: str
+):
+    with pytest.raises(ConfigError, match=why):
+        evaluate_map(class_map, write_raster("ref.tif", REFERENCE), tmp_path / "e.json", EvaluateConfig(**option))
+    assert not (tmp_path / "e.json").exists()
+
+
+def test_a_baseline_of_another_reference_is_refused(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
+    old = write_raster("old.tif", REFERENCE, nodata=255)
+    evaluate_map(class_map, old, tmp_path / "old.json", EvaluateConfig(draws=100))
+    again = EvaluateConfig(draws=100, baseline=tmp_path / "old.json")
+    assert "baseline" in evaluate_map(class_map, old, tmp_path / "same.json", again).record
+    new = write_raster("new.tif", np.where(REFERENCE == 5, 2, REFERENCE), nodata=255)
+    with pytest.raises(ArtefactError, match=r"this evaluation and .*old\.json were scored on different .* references"):
+        evaluate_map(class_map, new, tmp_path / "e.json", again)
+    assert not (tmp_path / "e.json").exists()
 
 
 def test_classes_can_be_left_out(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
@@ -251,7 +279,7 @@ def test_a_reference_of_another_size_is_refused(tmp_path: Path, class_map: Path,
 def test_unknown_codes_are_refused(tmp_path: Path, class_map: Path, write_raster: WriteRaster):
     reference = REFERENCE.copy()
     reference[0, 0] = 7
-    with pytest.raises(LegendError, match=r"ref\.tif.*code 7"):
+    with pytest.raises(LegendError, match=r"ref\.tif, window at row 0, col 0: code 7.*--legend"):
         evaluate_map(class_map, write_raster("ref.tif", reference), tmp_path / "e.json", EvaluateConfig())
 
 

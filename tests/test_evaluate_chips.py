@@ -218,8 +218,13 @@ def test_a_baseline_stands_beside_with_the_difference(chips: Path, tmp_path: Pat
 
 def test_a_baseline_on_other_chips_is_refused(chips: Path, tmp_path: Path):
     other = evaluate(chips, tmp_path, split="val")
-    with pytest.raises(ArtefactError, match="not the same"):
+    with pytest.raises(ArtefactError, match=r"scored on test, .* on val; compare scores of the same split"):
         evaluate(chips, tmp_path, baseline=other["path"])
+
+
+def test_what_is_about_the_reference_of_a_map_is_refused_for_chips(chips: Path, tmp_path: Path):
+    with pytest.raises(ConfigError, match="--class-field is an attribute of a vector reference"):
+        evaluate(chips, tmp_path, class_field="cover")
 
 
 def test_too_few_units_are_told(chips: Path, tmp_path: Path, notes: Notes):
@@ -227,7 +232,7 @@ def test_too_few_units_are_told(chips: Path, tmp_path: Path, notes: Notes):
     assert content["intervals"]["units"] == 1
     assert content["scores"]["all classes"]["global"]["overall"]["accuracy"][1:] == [None, None]
     assert [p.severity for p in notes.problems] == ["note"]
-    assert "1 blocks of 200 px are too few" in notes.problems[0].what
+    assert "at least 10 blocks of 200 px" in notes.problems[0].what
 
 
 def test_intervals_can_be_left_out(chips: Path, tmp_path: Path):

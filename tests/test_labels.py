@@ -21,10 +21,12 @@ from hectares.cli.main import run
 from hectares.config.labels import LabelsConfig
 from hectares.config.prepare import PrepareConfig
 from hectares.core.legend import Legend
+from hectares.core.window import Window
 from hectares.errors import ArtefactError, CatalogError, GridError, Interrupted, LegendError
 from hectares.io.catalog import Catalog, LabelRules, read_catalog
 from hectares.io.label_index import INDEX, JOURNAL
 from hectares.io.labels import open_label
+from hectares.io.rasters.class_map import open_class_map
 from hectares.io.rasters.palette_png import PalettePng
 from hectares.io.rasters.raster import open_raster
 from hectares.io.rasters.style import shown_classes
@@ -100,6 +102,15 @@ def test_a_label_is_written_without_loss_in_declared_codes_only(tmp_path: Path, 
         assert (label.crs, label.transform) == ("EPSG:32633", UTM)
         assert label.compression.name == "deflate"
         assert label.colormap(1)[35][:3] == (200, 30, 20)
+
+
+def test_a_label_is_a_class_map_with_names_and_colors(tmp_path: Path, source: Path, legend: Legend):
+    folder = write_labels("folders", source, tmp_path / "labels", CONFIG).folder
+    with open_class_map(folder / "train" / "a.tif") as opened:
+        assert opened.legend.names == legend.names
+        assert [c.color for c in opened.legend.classes] == [c.color for c in legend.classes]
+        assert opened.provenance["hectares"] == "reference"
+        assert (opened.legend.decode(opened.read(Window(0, 0, 3, 4))) == WRITTEN).all()
 
 
 def test_the_picture_holds_the_same_codes_and_its_palette_the_class_colors(tmp_path: Path, source: Path):
@@ -544,3 +555,13 @@ def test_a_source_moved_with_its_labels_goes_on(tmp_path: Path, source: Path):
     for name in ("data", "out"):
         shutil.move(tmp_path / name, tmp_path / "new" / name)
     assert write(tmp_path / "new/data", tmp_path / "new/out").kept == 2
+
+
+def test_the_record_names_files_without_the_folders_of_this_machine(tmp_path: Path, write_raster: WriteRaster):
+    write_raster("in/a.tif", np.full((1, *SHAPE), 7, np.uint8))
+    write_geojson(tmp_path / "fields.geojson", [(box(2, 3, 9, 12), {"crop": "rye"})], crs="EPSG:32633")
+    config = LabelsConfig(class_field="crop", background="nothing", labels=str(tmp_path / "fields.geojson"))
+    folder = write_labels("vectors", tmp_path / "in", tmp_path / "out", config).folder
+    text = (folder / INDEX).read_text()
+    assert json.loads(text)["config"]["labels"] == "fields.geojson"
+    assert str(tmp_path) not in text

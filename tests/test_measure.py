@@ -380,3 +380,18 @@ def test_an_existing_table_is_kept(tmp_path: Path, class_map: Path, name: str):
     measure_map(class_map, tmp_path / "areas.csv", MeasureConfig(), overwrite=True)
     with open_class_map(class_map) as opened:
         assert opened.read(opened.grid.window).shape == (5, 7)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_table_whose_figure_would_replace_the_map_is_refused_with_the_way_out(
+    tmp_path: Path, class_map: Path, overwrite: bool
+):
+    class_map.rename(tmp_path / "roofs.png")
+    with pytest.raises(ArtefactError, match=r"the figure beside the table would be roofs\.png.*like roofs-areas\.csv"):
+        measure_map(tmp_path / "roofs.png", tmp_path / "roofs.csv", MeasureConfig(), overwrite=overwrite)
+
+
+@pytest.mark.parametrize("options", [{"zone_field": "name"}, {"edges": "center"}])
+def test_an_option_about_zones_is_refused_without_zones(options: dict[str, str]):
+    with pytest.raises(ConfigError, match="has no effect without --zones"):
+        MeasureConfig(**options)

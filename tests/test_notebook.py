@@ -9,16 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
 
 import hectares
 from factory import save_raster
 from hectares.config.measure import MeasureConfig
+from hectares.config.objects import ObjectsConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import IGNORE, LandClass, Legend
 from hectares.errors import InputError
 from hectares.io.rasters.class_map import write_class_map
+from hectares.io.shapes.vectors import VectorLayer, write_layer
 from hectares.measure import measure_map
+from hectares.objects import score_objects
 
 EVIL = "<script>alert(1)</script>"
 LEGEND = Legend((LandClass(20, "water", (10, 20, 200)), LandClass(10, EVIL, (0, 120, 10))), nodata=255)
@@ -84,6 +88,19 @@ def test_a_map_without_a_place_shows_its_classes(tmp_path: Path):
     html = hectares.show(tmp_path / "map.tif")._repr_html_()
     assert "water</th>" in html
     assert " ha<" not in html
+
+
+def test_scores_of_objects_are_a_table(tmp_path: Path):
+    for name, xs in (("predicted", (0, 33)), ("reference", (0, 30))):
+        roofs = [shapely.box(x, 0, x + 10, 6) for x in xs]
+        layer = VectorLayer("EPSG:32633", tuple(roofs), {"class_name": (EVIL,) * 2, "score": (0.5, 0.9)})
+        write_layer(tmp_path / f"{name}.gpkg", layer, name="x", overwrite=False)
+    score_objects(tmp_path / "predicted.gpkg", tmp_path / "reference.gpkg", tmp_path / "o.json", ObjectsConfig())
+    shown = hectares.show(tmp_path / "o.json")
+    html = shown._repr_html_()
+    assert _cells(html, "&lt;/script&gt;")[:4] == ["2", "2", "0", "0"]
+    assert EVIL not in html
+    assert "predicted.gpkg was compared with reference.gpkg. Of 2 objects of the reference 2 were found" in repr(shown)
 
 
 def test_nothing_to_show_is_said(tmp_path: Path):

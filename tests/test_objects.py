@@ -20,11 +20,12 @@ from hectares.config.vectorize import VectorizeConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, ConfigError, VectorError
-from hectares.io.artefact import stamp, write_json
+from hectares.io.artefact import sha256_file, stamp, write_json
 from hectares.io.rasters.class_map import write_class_map
 from hectares.io.shapes.vectors import VectorLayer, read_layer, write_layer
 from hectares.objects import ScoredObjects, score_objects
 from hectares.vectorize import vectorize_map
+from hectares.verify import verify_file
 
 CRS = "EPSG:32633"
 DEFAULT = ObjectsConfig()
@@ -79,6 +80,19 @@ def test_the_reference_may_have_another_crs(two_files: Path, notes: Notes):
     assert found["mean_iou"] == pytest.approx((1 + 7 / 13) / 2, abs=1e-3)
 
 
+def test_the_keys_of_a_geojson_may_stand_in_any_order(two_files: Path, notes: Notes):
+    layer = VectorLayer(CRS, (box(30, 0), box(0, 0), box(60, 0)), {"class_name": ("roof",) * 3})
+    write_layer(two_files / "a.geojson", layer.to_crs("EPSG:4326"), name="x", driver="GeoJSON", overwrite=True)
+    content = json.loads((two_files / "a.geojson").read_text())
+    many = content | {"features": content["features"] * 30}  # the type comes far behind
+    (two_files / "b.json").write_text(json.dumps(many, sort_keys=True))
+    assert compare(two_files, notes, name="b.json").record["overall"]["found"] == 2
+
+
+def test_a_class_that_is_named_twice_is_scored_once(two_files: Path, notes: Notes):
+    assert [r["found"] for r in compare(two_files, notes, ObjectsConfig(classes="roof,roof")).record["classes"]] == [2]
+
+
 def test_a_stricter_iou_finds_less(two_files: Path, notes: Notes):
     assert compare(two_files, notes, ObjectsConfig(iou=0.6)).record["overall"]["found"] == 1
 
@@ -93,7 +107,7 @@ def test_predictions_without_scores_are_ordered_by_size_and_a_warning_says_so(tw
 
 def test_one_score_for_all_is_no_order(two_files: Path, notes: Notes):
     save(two_files / "predicted.gpkg", [box(0, 0), box(80, 40)], class_name=["roof"] * 2, score=[1.0, 1.0])
-    assert compare(two_files, notes).record["order"] == "score"
+    assert compare(two_files, notes).record["order"] == "file"
     assert "all scores are 1, so that their order is arbitrary: that of the file" in str(notes.problems[0])
 
 
@@ -136,7 +150,10 @@ def test_files_that_lie_elsewhere_are_refused(two_files: Path, notes: Notes):
 
 def test_what_lies_outside_of_the_labelled_area_is_left_out(two_files: Path, notes: Notes):
     save(two_files / "aoi.gpkg", [box(-5, -5, 50, 20)])
-    found = compare(two_files, notes, ObjectsConfig(aoi=str(two_files / "aoi.gpkg"))).record["overall"]
+    record = compare(two_files, notes, ObjectsConfig(aoi=str(two_files / "aoi.gpkg"))).record
+    assert record["config"]["aoi"] == "aoi.gpkg"
+    assert record["inputs"]["aoi"] == sha256_file(two_files / "aoi.gpkg")
+    found = record["overall"]
     assert (found["found"], found["missed"], found["false"]) == (2, 0, 0)
 
 
@@ -256,3 +273,14 @@ def test_the_command_shows_a_table_and_writes_json_and_csv(two_files: Path, caps
     with (two_files / "out.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert (row["name"], row["found"], row["missed"]) == ("roof", "2", "1")
+
+
+def test_a_changed_table_is_noticed_by_verify(two_files: Path, notes: Notes):
+    compare(two_files, notes)
+    table = two_files / "out.csv"
+    found = verify_file(table)
+    assert found.is_proven
+    assert "out.csv says what out.json says, to the byte" in found.agrees
+    table.write_text(table.read_text().replace("roof,3,3,2", "roof,3,3,3"))
+    (mismatch,) = verify_file(table).mismatches
+    assert mismatch.file == str(table)

@@ -191,6 +191,7 @@ def test_values_out_of_range_are_told_and_written_as_a_raster(
         assert np.array_equal(found.read(1), expected)
         assert found.nodata == 255
         assert json.loads(found.tags()["HECTARES_OUT_OF_RANGE"])["range"]["c"] == [0, 255]
+    assert 'label="out of range"' in (tmp_path / "m.out-of-range.qml").read_text()
     share = (VALID[:4].sum()) / VALID.sum()
     assert any(f"{share:.1%} of the pixels have values" in p.what for p in notes.problems)
     kept, plain = file.read_bytes(), out.read_bytes()
@@ -201,6 +202,9 @@ def test_values_out_of_range_are_told_and_written_as_a_raster(
     segmenter.stop_after = None
     assert predict_scene(segmenter.folder, scene, tmp_path / "m2.tif", config).read_bytes() == plain
     assert (tmp_path / "m2.out-of-range.tif").read_bytes() == kept
+    (tmp_path / "m.out-of-range.qml").write_text("mine")
+    predict_scene(segmenter.folder, scene, tmp_path / "m.tif", config, overwrite=True)
+    assert (tmp_path / "m.out-of-range.qml").read_text() == "mine"
 
 
 def test_a_raster_of_values_that_is_in_the_way_is_not_replaced(

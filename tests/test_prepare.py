@@ -415,6 +415,32 @@ def test_the_work_of_another_configuration_is_not_taken_up(tmp_path: Path, catal
     assert all_chips(store, "train").images.shape == (6, 1, 8, 8)
 
 
+def test_the_work_with_another_legend_or_split_of_the_same_name_is_not_taken_up(
+    tmp_path: Path, catalog: Catalog, tree_of: Callable[[Path], dict[str, bytes]]
+):
+    first, *rest = catalog.scenes
+    turned = replace(catalog.legend, classes=catalog.legend.classes[::-1])
+    for name, other in (
+        ("legend", replace(catalog, legend=turned)),
+        ("split", replace(catalog, scenes=(replace(first, split="val"), replace(rest[0], split="train"), rest[1]))),
+    ):
+        prepare_catalog(other, tmp_path / f"{name}-whole", CONFIG)
+        with pytest.raises(Interrupted):
+            prepare_catalog(catalog, tmp_path / name, CONFIG, monitor=_StopAt("cutting chips", 1))
+        prepare_catalog(other, tmp_path / name, CONFIG)
+        assert tree_of(tmp_path / name) == tree_of(tmp_path / f"{name}-whole")
+
+
+def test_the_record_names_files_without_the_folders_of_this_machine(tmp_path: Path, catalog: Catalog):
+    (tmp_path / "there").mkdir()
+    split = tmp_path / "there" / "split.csv"
+    split.write_text("scene,split\na1,train\nb1,val\nc1,test\n")
+    config = replace(CONFIG, legend=tmp_path / "there" / "legend.json", split=str(split))
+    store = prepare_catalog(catalog, tmp_path / "chips", config)
+    assert (store.content["config"]["legend"], store.content["config"]["split"]) == ("legend.json", "split.csv")
+    assert str(tmp_path) not in (tmp_path / "chips" / "chips.json").read_text()
+
+
 # --- Windows of other kinds -------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,27 @@ def test_below_the_bar_nothing_is_kept_unless_asked_for(
     assert problem.remedy == "not kept; --keep keeps it for --precision int8"
     made = quantize_segmenter(stored.folder, chips, SMALL)
     assert (made.is_enough, made.is_kept) == (False, True)
+
+
+def test_where_no_chip_has_a_label_nothing_is_concluded_from_scores(
+    stored: StoredSegmenter, chips: Path, monkeypatch: pytest.MonkeyPatch, notes: Notes
+):
+    def compared(*given: Any) -> dict[str, dict[str, float]]:
+        splits.append(given)
+        unknown = len(splits) == unlabelled
+        return {n: s | ({"miou": np.nan, "fp32_miou": np.nan} if unknown else {}) for n, s in compare(*given).items()}
+
+    compare, splits = module.compare_forms, []
+    monkeypatch.setattr(module, "compare_forms", compared)
+    unlabelled = 2  # test comes after val
+    made = quantize_segmenter(stored.folder, chips, SMALL, monitor=notes)
+    assert all(list(found) == ["val"] for found in made.record.measured.values())
+    assert "no test chip that was compared has a label" in [p.what for p in notes.problems]
+    assert find_segmenter(stored.folder).int8.miou_change == made.record.miou_change
+    splits.clear()
+    unlabelled = 1
+    with pytest.raises(ArtefactError, match="no val chip that was compared has a label; raise --compare"):
+        quantize_segmenter(stored.folder, chips, SMALL, overwrite=True)
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])

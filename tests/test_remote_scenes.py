@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from hectares.io import remote
 from hectares.io.outputs import work_path
 from hectares.io.rasters.class_map import open_class_map
 from hectares.io.rasters.raster import open_raster
-from hectares.io.remote import remote_path
+from hectares.io.remote import hash_remote, remote_path
 from hectares.io.scene_contract import hash_scene, scene_files
 from hectares.predict import predict_scene, predict_scenes
 from plain_runtime import BANDS, PlainSegmenter, plain_segmenter
@@ -127,6 +128,15 @@ def test_a_server_without_ranges_and_a_file_that_is_not_there_are_refused(write_
     server.ranges = False
     with pytest.raises(RasterError, match=r"does not serve parts of files"):
         open_raster(remote_path(f"{server.url}/s.tif"))
+
+
+def test_a_file_is_not_known_by_a_part_of_it(server: Served):
+    (server.root / "long.tif").write_bytes(bytes(100_000))
+    path = remote_path(f"{server.url}/long.tif")
+    assert hash_remote(path) == (hashlib.sha256(bytes(100_000)).hexdigest(), "bytes")
+    server.at_most = 30_000
+    with pytest.raises(ResourceError, match="46384 bytes came of 100000"):
+        hash_remote(path)
 
 
 def test_a_server_that_is_not_there_is_no_fault_of_the_file(server: Served):

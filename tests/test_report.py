@@ -333,8 +333,21 @@ def test_areas_of_another_map_are_reported(tmp_path: Path, notes: Notes) -> None
     assert len(notes.problems) == 1
 
 
+def test_reference_areas_alone_are_called_so_and_stand_in_the_legend_of_their_map(chain: Chain) -> None:
+    page = chain.report(chain.map, chain.truth)
+    assert '<a href="#area-1">Reference area</a>' in page
+    assert "Mapped area" not in page
+    assert row_of(page, "water", 0) == row_of(page, "water", 1)[:1] + row_of(page, "water", 1)[2:3]  # ha and share
+    assert '<a href="#area-1">Mapped area</a>' in chain.report(chain.map, chain.areas, chain.truth)
+
+
 def test_table_of_areas_as_csv_is_the_json_beside_it(chain: Chain) -> None:
     assert "Mapped area of map.tif" in chain.report(chain.areas.with_suffix(".csv"))
+
+
+def test_table_of_scores_with_their_intervals_is_the_json_beside_it(chain: Chain) -> None:
+    (chain.folder / "evaluation.scores.csv").write_text("view\n")
+    assert "scores-1" in chain.report(chain.folder / "evaluation.scores.csv")
 
 
 def test_figure_beside_an_evaluation_is_taken(tmp_path: Path) -> None:
@@ -350,7 +363,7 @@ def test_figure_beside_an_evaluation_is_taken(tmp_path: Path) -> None:
 
 def test_scene_off_the_grid_of_the_map_stands_alone(chain: Chain) -> None:
     other = chain.folder / "elsewhere.tif"
-    save_raster(other, np.arange(54, dtype=np.uint8).reshape(6, 9))
+    save_raster(other, np.arange(54, dtype=np.uint16).reshape(6, 9) * 100)
     page = chain.report(chain.map, other)
     assert not Reader(page).all("input")
     assert "elsewhere.tif" in page
@@ -359,10 +372,85 @@ def test_scene_off_the_grid_of_the_map_stands_alone(chain: Chain) -> None:
 def test_scene_that_stands_alone_raises_no_doubt_about_the_map(chain: Chain, notes: Notes) -> None:
     other = chain.folder / "other" / "scene.tif"
     other.parent.mkdir()
-    save_raster(other, np.arange(54, dtype=np.uint8).reshape(6, 9))
+    save_raster(other, np.arange(54, dtype=np.uint16).reshape(6, 9) * 100)
     page = chain.report(chain.map, other, notes=notes)
     assert not notes.problems
     assert 'class="fails"' not in page
+
+
+def test_map_of_another_tool_is_a_map_and_not_a_scene(chain: Chain, notes: Notes) -> None:
+    path = chain.folder / "foreign.tif"
+    codes = np.full((1, 6, 9), 3, np.uint8)
+    codes[:, :, 4:], codes[:, 0, 0] = 7, 0
+    save_raster(path, codes, transform=GRID.transform, nodata=0)
+    page = chain.report(path, notes=notes)
+    assert '<a href="#map-1">Map</a>' in page
+    assert "scene-1" not in page
+    assert all(name in page for name in ("class 3", "class 7"))
+    assert [p.severity for p in notes.problems] == ["note"]
+    assert "holds only 2 different whole number(s), so it is taken for a class map" in str(notes.problems[0])
+    assert "Float32" in notes.problems[0].remedy
+
+
+@pytest.mark.parametrize(("dtype", "step"), [(np.float32, 0), (np.uint8, 1), (np.uint16, 100)])
+def test_one_band_of_measurements_is_a_scene(chain: Chain, notes: Notes, dtype: type, step: int) -> None:
+    path = chain.folder / "gray.tif"
+    values = (np.arange(108).reshape(1, 9, 12) * step + 3).astype(dtype)
+    save_raster(path, values, transform=GRID.transform)
+    assert '<a href="#scene-1">Scene</a>' in chain.report(path, notes=notes)
+    assert not notes.problems
+
+
+def test_what_is_of_another_map_is_said_beside_it_and_named_in_the_headline(tmp_path: Path, notes: Notes) -> None:
+    chain = Chain(tmp_path)
+    chain.save_areas(chain.areas, of="f" * 64)
+    made = json.loads(chain.scores.read_text())
+    del made["split"], made["self_sha256"]
+    made |= {"subject": "map", "map": "other.tif", "reference": "truth.tif", "inputs": {"map": "e" * 64}}
+    write_json(chain.scores, made, overwrite=True)
+    page = chain.report(chain.map, chain.areas, chain.scores, notes=notes)
+    for part, sentence in (
+        ("area", "The areas areas.json were not counted from the class map map.tif."),
+        ("scores", "The evaluation evaluation.json does not score the class map map.tif."),
+    ):
+        section = page.partition(f'<h2 id="{part}-1">')[2].partition("</section>")[0]
+        assert sentence in section
+        assert "does not belong to the rest of the page" in section
+        assert any(sentence.rstrip(".") in str(problem) for problem in notes.problems)
+    assert {problem.severity for problem in notes.problems} == {"incomplete"}
+    heads = Reader(page.partition('<main id="content">')[0]).text
+    assert "of the scored pixels right (other.tif against truth.tif)" in heads
+    assert "mean IoU of other.tif" in heads
+
+
+def test_areas_of_several_maps_belong_to_a_page_that_shows_the_second(chain: Chain, notes: Notes) -> None:
+    made = json.loads(chain.areas.read_text())
+    del made["self_sha256"]
+    made["inputs"] = {"map": "f" * 64, "map 2": sha256_file(chain.map)}
+    both = chain.folder / "both.json"
+    write_json(both, made, overwrite=True)
+    page = chain.report(chain.map, both, notes=notes)
+    assert "The areas both.json were counted from the class map map.tif." in Reader(page).text
+    assert not notes.problems
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".parquet"])
+def test_polygons_are_known_by_the_record_beside_them(chain: Chain, suffix: str) -> None:
+    file, record = chain.folder / f"objects{suffix}", chain.folder / "objects.json"
+    file.write_bytes(b"SQLite format 3")
+    row = {"class_id": 20, "class_name": "water", "polygons": 12, "raster_m2": 2.6e7, "polygon_m2": 2.6e7}
+    made = stamp("polygons", config={}, inputs={"map": sha256_file(chain.map)}) | {"map": "map.tif", "crs": GRID.crs}
+    made |= {"polygons": file.name, "legend": LEGEND.to_json(), "classes": [row]}
+    record.unlink(missing_ok=True)
+    with pytest.raises(InputError, match=r"has no objects\.json beside it.*`vectorize` writes"):
+        chain.report(chain.map, file)
+    write_json(record, made | {"polygons": "other.gpkg"}, overwrite=True)
+    with pytest.raises(InputError, match=r"has beside it objects\.json of another file"):
+        chain.report(chain.map, file)
+    write_json(record, made, overwrite=True)
+    assert f"Polygons of map.tif: {file.name}" in chain.report(chain.map, file)
+    record.unlink()
+    file.unlink()
 
 
 def test_polygons_a_comparison_and_chips_have_their_sections(tmp_path: Path) -> None:
@@ -405,6 +493,45 @@ def test_polygons_a_comparison_and_chips_have_their_sections(tmp_path: Path) -> 
     assert "The segmenter run learned from the chips chips." in text
 
 
+def objects_record(**other: Any) -> dict[str, Any]:
+    """Give scores of two classes: 3 of 4 roofs found by 5 predictions, and a class that is nowhere."""
+    averages = {"ap": 0.4, "ap50": 0.6, "ap75": 0.5, "ar": 0.45, "ar50": 0.75}
+    none = dict.fromkeys(("precision", "recall", "f1", "mean_iou", *averages))
+    roof = {"name": "roof", "reference": 4, "predicted": 5, "found": 3, "missed": 1, "false": 2, "precision": 0.6}
+    roof |= {"recall": 0.75, "f1": 2 / 3, "mean_iou": 0.8} | averages
+    tank = {"name": EVIL, "reference": 0, "predicted": 0, "found": 0, "missed": 0, "false": 0} | none
+    made = stamp("objects", config={"iou": 0.5}, inputs={"predicted": "a", "reference": "b"})
+    made |= {"kind": "coco", "predicted": "p.json", "reference": "r.json", "images": 2, "iou": 0.5, "order": "score"}
+    return made | {"max_detections": 100, "classes": [roof, tank], "overall": roof | {"name": "all"}} | other
+
+
+def test_scores_of_objects_have_their_section_and_are_explained(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    write_json(tmp_path / "objects.json", objects_record(), overwrite=False)
+    page = chain.report(chain.map, tmp_path / "objects.json")
+    text = " ".join(Reader(page).text.split())
+    said = "p.json was compared with r.json in 2 images. Of 4 objects of the reference 3 were found and 1 missed"
+    assert f"{said}; of 5 predictions 2 are false." in text
+    assert row_of(page, "roof", 1) == ["4", "3", "1", "2", "0.600", "0.750", "0.667", "0.800"]
+    assert row_of(page, "roof", 2) == ["0.600", "0.750", "0.500", "0.400", "0.450"]
+    assert row_of(page, "mean of the classes", 2) == ["0.600", "0.750", "0.500", "0.400", "0.450"]
+    assert "AP50 is average precision at an IoU of 0.5" in text
+    assert "The 100 surest predictions of each image and class are taken." in text
+    assert re.search(r"of the objects found \(r\.json\) ?75\.0\s%", text)
+    assert f"The reference has no object of {EVIL}" in text
+    assert "does not say how good the map is" not in text
+    assert EVIL not in page
+
+
+@pytest.mark.parametrize(("order", "why"), [("size", "have no scores"), ("file", "have the same score")])
+def test_average_precision_without_an_order_is_called_of_little_worth(tmp_path: Path, order: str, why: str) -> None:
+    chain = Chain(tmp_path)
+    write_json(tmp_path / "objects.json", objects_record(order=order, kind="vector"), overwrite=False)
+    text = " ".join(Reader(chain.report(tmp_path / "objects.json")).text.split())
+    assert re.search(f"predictions {why}, .*: average precision says little here", text)
+    assert "2 images" not in text
+
+
 def test_the_name_of_the_place_stands_before_its_coordinates(chain: Chain) -> None:
     page = chain.report(chain.map, place="Delta & coast")
     assert re.search(r'class="subtitle">Delta &amp; coast, 45\.\d+° N', page)
@@ -412,7 +539,7 @@ def test_the_name_of_the_place_stands_before_its_coordinates(chain: Chain) -> No
 
 def test_scene_and_maps_of_several_places_have_no_common_coordinates(chain: Chain) -> None:
     other = chain.folder / "elsewhere.tif"
-    save_raster(other, np.arange(54, dtype=np.uint8).reshape(6, 9))
+    save_raster(other, np.arange(54, dtype=np.uint16).reshape(6, 9) * 100)
     assert 'class="subtitle"' not in chain.report(other, chain.scene)
 
 

@@ -426,3 +426,11 @@ def test_the_page_of_an_earlier_sample_is_pointed_out(tmp_path: Path, notes: Not
     _draw(tmp_path, size=6, scene=_scene(tmp_path))
     _draw(tmp_path, size=7, overwrite=True, monitor=notes)
     assert any("sample.html: is the page of an earlier sample" in str(p) for p in notes.problems)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"zone_field": "n"}, "--zones"), ({"rgb": "1"}, "--scene"), ({"chip_m": 9.0}, "--scene")]
+)
+def test_an_option_without_the_one_it_is_about_is_refused(options: dict[str, Any], said: str):
+    with pytest.raises(ConfigError, match=f"has no effect without {said}"):
+        SampleConfig(size=9, **options)

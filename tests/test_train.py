@@ -20,6 +20,7 @@ from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, Interrupted, LegendError, TrainingError
 from hectares.io.artefact import dump_json, read_artefact, sha256_file
+from hectares.io.chips.selection import Selection
 from hectares.io.chips.store import open_chips
 from hectares.io.rasters.class_map import write_class_map
 from hectares.io.rasters.scene_file import write_scene
@@ -158,6 +159,24 @@ def test_an_unfinished_run_of_another_configuration_is_refused_with_the_differen
     other = replace(CONFIG, lr=0.02)
     with pytest.raises(ArtefactError, match=r"config\.lr was 0\.01, is 0\.02"):
         train.train_segmenter(chips, run, other)
+
+
+def test_a_run_keeps_of_its_weights_name_and_hash_and_goes_on_only_with_the_same_file(chips, tmp_path):
+    chosen, run = [Selection.of(open_chips(chips))], tmp_path / "run"
+    files = [tmp_path / folder / "start.pth" for folder in ("home", "elsewhere")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(file.parent.name)
+    ours, other = (replace(CONFIG, weights=f"{file}#sha256=0123abcd", mix=(f"{chips}=0.5",)) for file in files)
+    work = train._start(run, chosen, ours, {}, overwrite=False)
+    assert train._start(run, chosen, ours, {}, overwrite=False) == work
+    content = read_artefact(work / "run.json", "run")
+    assert content["config"]["weights"] == "start.pth#sha256=0123abcd"
+    assert content["inputs"]["weights"] == sha256_file(files[0])
+    assert str(tmp_path) not in (work / "run.json").read_text()
+    assert str(chips.parent) not in (work / "run.json").read_text()
+    with pytest.raises(ArtefactError, match=r"\(inputs\.weights has other content\)"):
+        train._start(run, chosen, other, {}, overwrite=False)
 
 
 def test_a_finished_run_is_refused_and_kept(unbroken, chips):

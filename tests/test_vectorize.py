@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pyogrio
@@ -22,6 +24,7 @@ from hectares.cli.main import run
 from hectares.config.vectorize import VectorizeConfig
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
+from hectares.core.polygons.ledger import ClassLedger
 from hectares.errors import ArtefactError, ConfigError, GridError, GsdError, RasterError
 from hectares.io.artefact import stamp, write_json
 from hectares.io.polygons import map_outlines
@@ -135,6 +138,53 @@ def test_a_geopackage_carries_the_colors_of_the_legend(tmp_path: Path, class_map
     assert 'label="building"' in qml
     assert "{},{},{},255".format(*LEGEND.classes[1].color) in qml
     assert dates == {"2000-01-01T00:00:00.000Z"}
+
+
+def test_a_geopackage_is_of_a_version_that_older_gis_know(tmp_path: Path, class_map: Path):
+    vectorize_map(class_map, tmp_path / "out.gpkg", EXACT)
+    with contextlib.closing(sqlite3.connect(tmp_path / "out.gpkg")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (10200,)
+
+
+@pytest.mark.parametrize("suffix", [".fgb", ".geojson", ".parquet", ".shp"])
+def test_a_style_lies_beside_formats_that_hold_none(tmp_path: Path, class_map: Path, suffix: str):
+    vectorize_map(class_map, tmp_path / f"out{suffix}", EXACT)
+    categories = ET.parse(tmp_path / "out.qml").getroot().iter("category")
+    assert {(int(c.attrib["value"]), c.attrib["label"]) for c in categories} == {
+        (3, "ground"),
+        (7, "building"),
+        (20, "water"),
+    }
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".pmtiles"])
+def test_no_style_lies_beside_formats_that_hold_one_or_take_none(tmp_path: Path, class_map: Path, suffix: str):
+    vectorize_map(class_map, tmp_path / f"out{suffix}", EXACT)
+    assert not (tmp_path / "out.qml").exists()
+
+
+def test_polygons_named_as_their_map_share_its_style(tmp_path: Path, class_map: Path, notes: Notes):
+    style = class_map.with_suffix(".qml")
+    before = style.read_bytes()
+    vectorize_map(class_map, tmp_path / "map.fgb", EXACT, monitor=notes)
+    assert style.read_bytes() == before
+    assert notes.problems == []
+
+
+def test_the_style_of_another_map_of_that_name_stays_and_is_told_about(tmp_path: Path, class_map: Path, notes: Notes):
+    other = save_map(tmp_path / "other.tif", MAP, legend=Legend.of({1: "a", 2: "b", 4: "c"}).for_maps())
+    before = class_map.with_suffix(".qml").read_bytes()
+    vectorize_map(other, tmp_path / "map.fgb", EXACT, overwrite=True, monitor=notes)
+    assert class_map.with_suffix(".qml").read_bytes() == before
+    assert [(Path(p.where).name, p.severity) for p in notes.problems] == [("map.qml", "note")]
+
+
+def test_a_style_that_is_no_maps_is_replaced_only_with_overwrite(tmp_path: Path, class_map: Path):
+    (tmp_path / "out.qml").write_text("<qgis/>")
+    with pytest.raises(ArtefactError, match=r"out\.qml: exists already"):
+        vectorize_map(class_map, tmp_path / "out.fgb", EXACT)
+    vectorize_map(class_map, tmp_path / "out.fgb", EXACT, overwrite=True)
+    assert "category" in (tmp_path / "out.qml").read_text(encoding="utf-8")
 
 
 def test_geojson_is_wgs84_and_turns_left(tmp_path: Path, class_map: Path):
@@ -419,3 +469,25 @@ def test_a_geopackage_that_is_open_elsewhere_is_not_replaced(tmp_path: Path, cla
         vectorize_map(class_map, tmp_path / "out.gpkg", EXACT, overwrite=True)
     other.close()
     vectorize_map(class_map, tmp_path / "out.gpkg", EXACT, overwrite=True)
+
+
+def test_areas_have_thousands_apart_in_the_line_as_in_the_table():
+    ledger = ClassLedger(3, "ground", 1234, raster_m2=88_734_275.0, kept_m2=88_734_275.0, polygon_m2=88_734_275.0)
+    assert "1,234 polygons with 8,873.4275 ha, from pixels with 8,873.4275 ha" in Vectorized((ledger,), {}).proof()
+
+
+def test_two_formats_of_one_name_would_share_a_record_and_are_told_the_way_out(tmp_path: Path, class_map: Path):
+    vectorize_map(class_map, tmp_path / "p.gpkg", EXACT)
+    with pytest.raises(ArtefactError, match=r"p\.json: is the record of p\.gpkg, .* like p-geojson\.geojson, or give"):
+        vectorize_map(class_map, tmp_path / "p.geojson", EXACT)
+    assert not (tmp_path / "p.geojson").exists()
+    vectorize_map(class_map, tmp_path / "p.geojson", EXACT, overwrite=True)
+    assert json.loads((tmp_path / "p.json").read_text())["polygons"] == "p.geojson"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"small": "drop"}, "--small .* --min-area-m2"), ({"area_budget": 2.0}, "--simplify-m")]
+)
+def test_an_option_without_the_one_it_is_about_is_refused(options: dict[str, Any], said: str):
+    with pytest.raises(ConfigError, match=said):
+        VectorizeConfig(**options)

@@ -126,6 +126,18 @@ def test_a_style_that_a_gis_saved_again_is_no_difference_while_it_says_the_same(
     assert not _verify(copy / "map.tif").is_proven
 
 
+def test_a_record_without_a_fingerprint_of_itself_is_told_and_not_called_different(copy: Path):
+    record = json.loads((copy / "areas.json").read_text())
+    del record["self_sha256"]
+    (copy / "areas.json").write_text(json.dumps(record))
+    found = _verify(copy / "areas.json")
+    assert found.is_proven
+    assert any("areas.json holds no fingerprint of itself" in text for text in found.unproven)
+    record["coverage"] = 0.5
+    (copy / "areas.json").write_text(json.dumps(record))
+    assert not _verify(copy / "areas.json").is_proven  # measured again
+
+
 def test_a_map_of_others_holds_nothing_to_verify_it_by(write_raster: WriteRaster):
     path = write_raster("foreign.tif", np.ones((4, 5), np.uint8))
     with pytest.raises(ArtefactError, match="no class map of hectares"):

@@ -327,3 +327,16 @@ def test_the_command_tells_where_the_page_is(tmp_path: Path, class_map: Path, ca
 def test_the_command_wants_a_folder(tmp_path: Path, class_map: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["view", str(class_map)]) == 2
     assert "last, the folder to write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x.html", "x.HTM"])
+def test_the_name_of_a_file_is_refused_for_a_folder(tmp_path: Path, class_map: Path, name: str):
+    with pytest.raises(ConfigError, match="`view` writes a folder: give its name, like x"):
+        write_map_page([class_map], tmp_path / name, ViewConfig())
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(("options", "said"), [({"zone_field": "n"}, "--zones"), ({"rgb": "3,2,1"}, "--scene")])
+def test_an_option_without_the_one_it_is_about_is_refused(options: dict[str, Any], said: str):
+    with pytest.raises(ConfigError, match=f"has no effect without {said}"):
+        ViewConfig(**options)

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from cyclopts import App
 from cyclopts.argument import Argument
 
-from hectares.cli.commands import COMMANDS
+from hectares.cli.commands import NAMES, find_command
 from hectares.cli.main import build_app
 
 _EVERYWHERE = "Everywhere"
@@ -26,8 +26,8 @@ _KINDS = {str: "text", int: "whole number", float: "number", Path: "path"}
 def command_pages() -> dict[str, str]:
     """Give the Markdown of the list of commands, and of each command, by the name of its page."""
     app = build_app()
-    pages = {function.__name__: _page(app, function) for function in COMMANDS}
-    rows = [f"| [`hectares {f.__name__}`]({f.__name__}.md) | {_summary(f)} |" for f in COMMANDS]
+    pages = {name: _page(app, name) for name in NAMES}
+    rows = [f"| [`hectares {name}`]({name}.md) | {_summary(find_command(name))} |" for name in NAMES]
     shared = [a for a in _arguments(app, "train") if _group(a) == _EVERYWHERE]
     index = [
         "# Commands",
@@ -42,13 +42,12 @@ def command_pages() -> dict[str, str]:
     return {"index": "\n\n".join(index) + "\n"} | pages
 
 
-def _page(app: App, function: Callable[..., int]) -> str:
-    name = function.__name__
+def _page(app: App, name: str) -> str:
     arguments = list(_arguments(app, name))
     positional = [a for a in arguments if not a.name.startswith("-")]
     options = [a for a in arguments if a.name.startswith("-") and _group(a) != _EVERYWHERE]
     usage = " ".join(["hectares", name, *(_placeholder(a) for a in positional), *(["[OPTIONS]"] if options else [])])
-    parts = [f"# {name}", _description(function), f"```text\n{usage}\n```"]
+    parts = [f"# {name}", _description(find_command(name)), f"```text\n{usage}\n```"]
     if positional:
         rows = [f"| `{a.name}` | {_cell(a.parameter.help)} |" for a in positional]
         parts += ["## Arguments", "\n".join(["| argument | meaning |", "| --- | --- |", *rows])]

@@ -16,7 +16,7 @@ from formulas import draw_formulas, mark_formulas
 from pygments.formatters import HtmlFormatter
 from python_pages import PAGES, python_pages
 
-from hectares.cli.commands import COMMANDS
+from hectares.cli.commands import NAMES
 
 ROOT = Path(__file__).parent.parent.parent
 OUTSIDE = {
@@ -35,7 +35,7 @@ _LINK = re.compile(r"(\]\()([^)#\s]+?)((?:#[^)\s]*)?\))")
 def on_config(config: Any) -> Any:
     """Put the pages of commands, names and decisions into the navigation, and those that mkdocs.yml forgot last."""
     below = {
-        "reference/commands/index.md": [f"reference/commands/{f.__name__}.md" for f in COMMANDS],
+        "reference/commands/index.md": [f"reference/commands/{name}.md" for name in NAMES],
         "reference/python/index.md": [f"reference/python/{name}.md" for name in PAGES],
         "decisions/README.md": sorted(f"decisions/{p.name}" for p in (ROOT / "docs/decisions").glob("0*.md")),
     }

@@ -25,8 +25,8 @@ from hectares.io.places import check_places, write_places
 from hectares.io.rasters.class_map import LEGEND_TAG, ClassMap, open_class_map
 from hectares.io.rasters.raster import open_raster
 from hectares.io.segmenter import SPEC_FILE, find_segmenter
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.io.shapes.vector_file import SUFFIXES as VECTORS
-from hectares.io.shapes.vectors import split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem, track
 
 Kind = Literal["scene", "class map", "data set", "chips", "segmenter", "vectors", "unknown"]
@@ -222,6 +222,7 @@ def _raster(path: Path, monitor: Monitor) -> Examined:
     if LEGEND_TAG not in facts.tags:
         return _examined(path, "scene", ledger, record)
     with open_class_map(path) as class_map:
+        record["bands"] = [{"names": list(class_map.raster.bands), "dtype": class_map.raster.dtype.name}]
         return _examined(path, "class map", ledger, record, _map_classes(class_map, monitor))
 
 

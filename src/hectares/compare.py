@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from hectares.config.compare import BEST, CompareConfig
 from hectares.config.evaluate import EvaluateConfig
 from hectares.config.plan import plan_runs
-from hectares.config.train import TrainConfig
+from hectares.config.train import TrainConfig, settings_of
 from hectares.core.scoring.bootstrap import Resampling
 from hectares.core.scoring.comparison import (
     Comparison,
@@ -49,7 +49,7 @@ from hectares.io.journal import difference
 from hectares.io.outputs import PREFIX, check_target, exclusive, resolve, restore, staged_files, work_path
 from hectares.io.recipes import check_names, find_recipe, read_recipe
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
-from hectares.io.weight_sets import read_weight_sets
+from hectares.io.weight_sets import read_weight_sets, weights_input
 from hectares.monitor import QUIET, Monitor, Problem
 from hectares.runtime.protocol import open_runtime
 from hectares.runtime.scoring import ChipFeed, Scorer
@@ -205,8 +205,8 @@ def _is_kept(run: Path, training: TrainConfig, store: ChipStore, *, overwrite: b
         return False
     stores = [store, *(open_chips(mixed) for mixed, _ in training.mixed)]
     names = ["chips", *(f"chips_{n}" for n in range(2, len(stores) + 1))]
-    inputs = {name: s.fingerprint for name, s in zip(names, stores, strict=True)}
-    wanted = {"config": plain(asdict(training)), "inputs": inputs}
+    inputs = {name: s.fingerprint for name, s in zip(names, stores, strict=True)} | weights_input(training.weights)
+    wanted = {"config": plain(settings_of(training)), "inputs": inputs}
     head = read_artefact(run / "run.json", "run")
     found = {key: head.get(key) for key in wanted}
     if found == wanted:

@@ -20,6 +20,7 @@ from hectares.io.contests import crowdai, dstl, inria, isprs, spacenet
 from hectares.io.contests.map_objects import ObjectRules
 from hectares.io.contests.submission import Fault, MapEntry, refuse_own_faults
 from hectares.io.outputs import resolve, staged_file, staged_folder
+from hectares.io.scene_values import RANGE_SUFFIX
 from hectares.monitor import QUIET, Monitor, Problem
 
 CONTESTS: Mapping[str, str] = {
@@ -148,7 +149,7 @@ def _list_maps(maps: Sequence[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, maps):
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in _MAPS and not p.name.startswith("."))
+            inside = sorted(p for p in path.iterdir() if _is_map(p))
             if not inside:
                 raise InputError(f"{path}: holds no map (.tif or .png)")
             found += inside
@@ -157,6 +158,13 @@ def _list_maps(maps: Sequence[str | Path]) -> list[Path]:
     if not found:
         raise ConfigError("a submission needs at least one class map")
     return found
+
+
+def _is_map(path: Path) -> bool:
+    """Tell the maps of a folder from what lies beside them: pictures of labels, and rasters of what is out of range."""
+    if path.name.startswith(".") or path.name.endswith(RANGE_SUFFIX) or path.suffix.lower() not in _MAPS:
+        return False
+    return path.suffix.lower() != ".png" or not path.with_suffix(".tif").is_file()
 
 
 def _list_scores(maps: Sequence[Path], config: ContestConfig) -> list[Path | None]:

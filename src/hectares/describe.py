@@ -7,26 +7,36 @@ from pathlib import Path
 from typing import Any
 
 from hectares.core.legend import MAP_NODATA, hex_color
-from hectares.errors import InputError
+from hectares.errors import InputError, RasterError, VectorError
 from hectares.io.artefact import read_json
 from hectares.io.builtin import locate
 from hectares.io.chips.store import open_chips
-from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, ClassMap, open_class_map
+from hectares.io.file_kind import impostor, local_file, sniff
+from hectares.io.outputs import work_path
+from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, ClassMap, codes_in_the_middle, open_class_map
 from hectares.io.rasters.map_files import side_cars
 from hectares.io.rasters.raster import RasterFacts, open_raster
-from hectares.io.segmenter import find_segmenter
+from hectares.io.segmenter import SPEC_FILE, find_segmenter
+from hectares.io.shapes.vector_file import read_records
 from hectares.io.shapes.vectors import read_layer
+from hectares.io.survey.sample import read_sample
+from hectares.io.table import read_table
 
 _VECTORS = {".gpkg", ".geojson", ".shp", ".fgb"}
+_RECORDS = ("comparison.json", "page.json")
+"""What says of a folder what it is."""
+_AREA_FACTS = ("class_name", "pixels", "area_ha", "share")
 
 
 def describe_file(path: str | Path) -> dict[str, Any]:
-    """Give facts about a scene, a class map, chips, a run, a segmenter, an evaluation, areas or a vector file."""
+    """Give facts about a raster, a vector file, a table, or anything that a command has written."""
     path = locate(path)
     if path.is_dir():
         return _describe_folder(path)
     suffix = path.suffix.lower()
     if suffix in _VECTORS:
+        if suffix == ".gpkg" and _is_sample(path):
+            return _describe_sample(path)
         layer = read_layer(path)
         return {
             "what": "vector layer",
@@ -36,7 +46,63 @@ def describe_file(path: str | Path) -> dict[str, Any]:
         }
     if suffix == ".json":
         return _describe_json(path)
+    if suffix == ".csv":
+        return _describe_table(path)
+    _refuse_strange(path)
     return _describe_raster(path)
+
+
+def _refuse_strange(path: Path) -> None:
+    """Say of a file that is nothing we know what would be known; of an image that is damaged, what it is instead."""
+    file = local_file(path, expected="a file")
+    try:
+        sniff(file)
+    except RasterError as error:
+        if "is not an image" not in str(error):
+            raise
+        with file.open("rb") as opened:
+            what = impostor(opened.read(512), "file that `info` knows").replace("an file", "a file")
+        raise InputError(
+            f"{path}: {what}; it knows images (GeoTIFF, JPEG 2000, PNG, JPEG), vector files "
+            f"({', '.join(sorted(_VECTORS))}), tables (.csv), and what hectares wrote"
+        ) from None
+
+
+def _is_sample(path: Path) -> bool:
+    try:
+        rows = read_records(path, "design")
+    except VectorError:
+        return False
+    return any(row.get("key") == "seed" for row in rows)
+
+
+def _describe_sample(path: Path) -> dict[str, Any]:
+    sample = read_sample(path)
+    strata = [
+        ({"zone": s.zone} if s.zone else {}) | {"class_name": s.name, "area_ha": s.area_m2 / 1e4, "points": s.drawn}
+        for s in sample.strata
+    ]
+    return {
+        "what": "sample",
+        "map": sample.design.get("map"),
+        "crs": sample.grid.crs,
+        "points": len(sample.points),
+        "labelled": len(sample.labelled),
+        "seed": sample.design["seed"],
+        "strata": strata,
+    }
+
+
+def _describe_table(path: Path) -> dict[str, Any]:
+    """Give the size of a table, and what it is if it lies beside the record that was written with it."""
+    table = read_table(local_file(path, expected="a table"))
+    found: dict[str, Any] = {"what": "table", "rows": len(table.rows), "columns": list(table.header)}
+    record = path.with_name(f"{path.stem.removesuffix('.scores')}.json")
+    if record.is_file():
+        content = read_json(record)
+        if isinstance(content, dict) and "hectares" in content:
+            found |= {"what": f"table of the kind {content['hectares']}", "record": str(record)}
+    return found
 
 
 def _describe_folder(path: Path) -> dict[str, Any]:
@@ -55,6 +121,10 @@ def _describe_folder(path: Path) -> dict[str, Any]:
     if (path / "catalog.json").is_file():
         content = read_json(path / "catalog.json")
         return {"what": "project", "scenes": len(content.get("scenes", ()))}
+    for name in _RECORDS:
+        if (path / name).is_file():
+            return _describe_json(path / name)
+    _refuse_plain_folder(path)
     stored = find_segmenter(path)
     spec = stored.spec
     return {
@@ -76,6 +146,20 @@ def _describe_folder(path: Path) -> dict[str, Any]:
     }
 
 
+def _refuse_plain_folder(path: Path) -> None:
+    """Refuse a folder that no command has written, nor begun to write, and name something in it to look at."""
+    marks = (path / SPEC_FILE, path / "segmenter", work_path(path.resolve()))
+    if any(mark.exists() for mark in marks):
+        return
+    known = [".tif", ".tiff", ".jp2", ".jpg", ".jpeg", ".png", *sorted(_VECTORS), ".csv", ".json"]
+    found = [p for p in path.iterdir() if p.suffix.lower() in known and not p.name.startswith(".")]
+    files = sorted(found, key=lambda p: (known.index(p.suffix.lower()), p.name))
+    way_out = f"look at one of its files, such as {files[0]}" if files else "give a file, or another folder"
+    raise InputError(
+        f"{path}: is a folder, and neither chips, a run, a segmenter, a comparison, a project nor a page; {way_out}"
+    )
+
+
 def _calibration(record: Mapping[str, Any]) -> dict[str, Any]:
     """Give what was measured when training ended; of areas only how far off all shares were together."""
     shown = {k: v for k, v in record.items() if k != "area"}
@@ -91,6 +175,8 @@ def _describe_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "hectares" not in content:
         raise InputError(f"{path}: is not an artefact of hectares; `info` knows scenes, vectors and our artefacts")
     shown = {k: v for k, v in content.items() if k not in {"hectares", "confusion", "legend", "zones", "classes"}}
+    if content["hectares"] == "areas" and isinstance(shown.get("total"), list):
+        shown["total"] = [{k: row.get(k) for k in _AREA_FACTS} for row in shown["total"]]
     return {"what": content["hectares"], **shown}
 
 
@@ -104,7 +190,17 @@ def _describe_raster(path: Path) -> dict[str, Any]:
             return found | {"beside": [p.name for p in side_cars(opened.path).values() if p.is_file()]}
     common = _raster_facts(facts)
     tags = {k: v for k, v in facts.tags.items() if k not in {LEGEND_TAG, PROVENANCE_TAG}}
-    return {"what": "scene", **common, "tags": tags}
+    with open_raster(path, expand_palette=False) as raster:
+        codes = codes_in_the_middle(raster)
+    if not codes:
+        return {"what": "scene", **common, "tags": tags}
+    shown = ", ".join(map(str, codes[:10])) + (", ..." if len(codes) > 10 else "")
+    looks = {
+        "what": "scene, or class map that hectares did not write",
+        "looks_like": f"a class map without names: one band of {len(codes)} whole numbers ({shown})",
+        "next": "measure, sample, evaluate, vectorize, view and report take it, with classes named `class CODE`",
+    }
+    return {**looks, **common, "tags": tags}
 
 
 def _classes(opened: ClassMap) -> dict[str, Any]:

@@ -31,13 +31,13 @@ from hectares.core.survey.assisted import LabelledPoints, Way
 from hectares.core.survey.estimators import Survey, bound_shares
 from hectares.core.survey.intervals import Design, IntervalRule
 from hectares.core.window import Window
-from hectares.errors import ArtefactError, ConfigError
+from hectares.errors import ArtefactError, ConfigError, VectorError
 from hectares.io.artefact import check_record, save_csv, save_json, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.rasters.aid import Aid, open_aid
 from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.sweep import Swept, sweep_map
-from hectares.io.shapes.vectors import split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.io.shapes.zones import OUTSIDE, read_zones, tell_overlaps
 from hectares.io.survey.labelled_points import (
     UNSURE,
@@ -123,7 +123,7 @@ class _Work:
         config, sample, opened = self.config, self.sample, self.opened
         hashes = {name: sha256_file(path) for name, path in inputs.items()}
         require_same_map(sample, self.path, opened, hashes["map"], other_map=config.other_map)
-        self.labelled = collect_labelled(sample, self.path, opened, config.merge)
+        self.labelled = collect_labelled(sample, self.path, opened, config.merge, config.labels)
         with ExitStack() as stack:
             aid = self._open_aid(stack)
             self.swept = self._sweep(aid)
@@ -164,6 +164,8 @@ class _Work:
         at = place_points(sample, opened.grid)
         excluded = [Window(*w) for w in opened.provenance.get("trained_on", ())]
         swept = sweep_map(opened, at, self.monitor, zones=zones, aid=aid, excluded=excluded)
+        if zones and not any(swept.areas[name].total_m2 for name in zones):
+            raise VectorError(f"{opened.path}: no zone covers a pixel with a class; check the CRS of the zones")
         check_places(sample, self.path, opened, at, swept.class_at)
         if not self.config.other_map:
             check_codes(sample, self.path, opened, swept.class_at)

@@ -19,6 +19,7 @@ from hectares.core.legend import IGNORE, Legend
 from hectares.core.scoring.blocks import chip_units, square_side, square_units, squares_of
 from hectares.core.scoring.bootstrap import Resampling
 from hectares.core.scoring.boundary import boundary_width
+from hectares.core.scoring.comparison import check_same_reference
 from hectares.core.scoring.evaluation import SCORE_COLUMNS as SCORE_COLUMNS
 from hectares.core.scoring.evaluation import Evaluation as Evaluation
 from hectares.core.scoring.evaluation import (
@@ -34,7 +35,7 @@ from hectares.core.scoring.parts import Counter, CountingRule, Parts, PartsBuild
 from hectares.core.scoring.score_sheet import SCORE_ROW, compare_evaluations, nest, score_rows
 from hectares.core.scoring.views import views_of
 from hectares.core.window import Window
-from hectares.errors import ArtefactError, ConfigError, GridError
+from hectares.errors import ArtefactError, GridError
 from hectares.io.artefact import check_record, read_artefact, save_csv, save_json, sha256_file, stamp
 from hectares.io.chips.index import ChipRecord
 from hectares.io.chips.seen import count_seen
@@ -45,7 +46,7 @@ from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.raster import RasterFile, open_raster
 from hectares.io.reference import Reference, ShapeRules, check_grid, open_reference
 from hectares.io.segmenter import StoredSegmenter, find_segmenter
-from hectares.io.shapes.vectors import split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem, track
 from hectares.runtime.protocol import open_runtime
 from hectares.runtime.scoring import AreaShares, ChipFeed, Scorer, Sureness, Tuned, Tuning
@@ -106,7 +107,10 @@ def evaluate_chips(
     monitor: Monitor = QUIET,
 ) -> Evaluation:
     """Score a segmenter on one split of a folder of chips; writes JSON, CSV and a figure side by side."""
+    config.require_for("chips")
     stored, store = find_segmenter(run), open_chips(Path(chips))
+    inputs = {"segmenter": stored.sha256, "chips": store.fingerprint}
+    _check_baseline(config, config.split, inputs)
     ours = [p for folder in (store.folder, stored.folder, Path(run)) for p in folder.iterdir() if p.is_file()]
     targets = _targets(out, [*ours, *([config.baseline] if config.baseline else [])], overwrite=overwrite)
     chosen = Selection.like(store, stored.spec)
@@ -120,7 +124,7 @@ def evaluate_chips(
     ways = {"as_stored": (temperatures[0], stored.calibration)}
     shares = AreaShares(scorer, ways | ({"tuned_on_val": (tuned.temperature, tuned.areas)} if tuned else {}))
     found = _score_chips(scorer, store, feed, (sureness, shares), config, monitor)
-    found.inputs = {"segmenter": stored.sha256, "chips": store.fingerprint}
+    found.inputs = inputs
     found.records = _floor(found.parts, chosen) | _sureness_record(sureness, config, tuned)
     found.records |= {"area": shares.to_json()} if shares.to_json() else {}
     return _save(targets, found, config, monitor)
@@ -216,19 +220,16 @@ def evaluate_map(
     monitor: Monitor = QUIET,
 ) -> Evaluation:
     """Score a class map against a raster on the same grid, or against shapes; classes are matched by name."""
+    config.require_for("map")
     shapes = ShapeRules(config.class_field, config.aoi, config.background)
-    sources = [
-        Path(class_map),
-        split_layer_name(reference)[0],
-        *(p for p in (config.legend, config.scene, config.baseline) if p),
-    ]
-    targets = _targets(out, sources, overwrite=overwrite)
+    given = [p for p in (config.legend, config.scene, config.baseline) if p]
+    targets = _targets(out, [Path(class_map), split_layer_name(reference)[0], *given], overwrite=overwrite)
     with open_class_map(class_map) as opened:
         views_of(opened.legend, without=config.without)
         truth = open_reference(reference, opened, config.legend, shapes, monitor)
         scene = None if config.scene is None else _open_scene(config.scene, opened, monitor)
-        if config.tune or config.threshold is not None:
-            raise ConfigError("--tune and --threshold need the scores of a segmenter; a map holds classes alone")
+        inputs = {"map": sha256_file(opened.path), "reference": sha256_file(truth.path)}
+        _check_baseline(config, None, inputs)
         found = _score_map(opened, truth, config, monitor)
         if not found.parts.total().sum():
             raise GridError(
@@ -236,7 +237,7 @@ def evaluate_map(
             )
         found.examples = _map_examples(opened, truth, scene, found, config)
         truth.label.close()
-        found.inputs = {"map": sha256_file(opened.path), "reference": sha256_file(truth.path)}
+        found.inputs = inputs
     found.subject = {"subject": "map", "map": Path(class_map).name, "reference": truth.path.name}
     shares = found.parts.reference_shares
     found.records = {"floor": majority_record(found.parts, found.legend, shares, "the reference")}
@@ -325,6 +326,12 @@ def _targets(out: str | Path, inputs: Sequence[Path], *, overwrite: bool) -> dic
     return paths
 
 
+def _check_baseline(config: EvaluateConfig, split: str | None, inputs: dict[str, str]) -> None:
+    if config.baseline is not None:
+        ours = {"split": split, "inputs": inputs}
+        check_same_reference({"this evaluation": ours, str(config.baseline): read_artefact(config.baseline, KIND)})
+
+
 def _rule(config: EvaluateConfig, classes: int, shape: tuple[int, ...]) -> CountingRule:
     height, width = shape
     band = boundary_width((height, width), config.boundary_share) if config.boundary_share else 0
@@ -361,10 +368,8 @@ def _save(targets: dict[str, Path], found: _Found, config: EvaluateConfig, monit
     intervals = intervals_record(found.parts, how)
     if "note" in intervals:
         monitor.problem(Problem(str(targets["json"]), intervals["note"], "look at the scores by part", "note"))
-    settings = asdict(config) | {
-        k: None if v is None else v.name
-        for k, v in (("legend", config.legend), ("scene", config.scene), ("baseline", config.baseline))
-    }
+    files = {k: v.name for k in ("legend", "scene", "baseline") if (v := getattr(config, k)) is not None}
+    settings = asdict(config) | files
     content = (
         stamp(KIND, config=settings, inputs=found.inputs)
         | found.subject

@@ -80,7 +80,7 @@ def write_labels(
     scenes = _labelled(catalog, config, monitor)
     catalog = replace(catalog, scenes=tuple(scenes))
     stems = _stems(scenes)
-    head = stamp(KIND, config={k: v for k, v in asdict(config).items() if k not in _OPEN}, inputs={}) | {
+    head = stamp(KIND, config={k: v for k, v in config.settings().items() if k not in _OPEN}, inputs={}) | {
         "format": layout,
         "source": Path(os.path.relpath(source.resolve(), out)).as_posix(),
         "legend": catalog.legend.to_json(),

@@ -27,7 +27,7 @@ from hectares.io.outputs import resolve, staged_folder
 from hectares.io.polygons.page_polygons import label_point, read_page_polygons, rings_on
 from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.raster import RasterFile, open_raster
-from hectares.io.shapes.vectors import split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.io.shapes.zones import OUTSIDE, read_zones
 from hectares.measure import measure_map
 from hectares.monitor import QUIET, Monitor, Problem, track
@@ -88,6 +88,8 @@ def write_map_page(
     """
     paths = [Path(m) for m in maps]
     _refuse_counts(paths, config)
+    if Path(out).suffix.lower() in {".html", ".htm"}:
+        raise ConfigError(f"{out}: is the name of a file; `view` writes a folder: give its name, like {Path(out).stem}")
     inputs = [*paths, *(path for _, path in _others(config))]
     target = resolve(out)
     with ExitStack() as stack:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hectares.config.measure import MeasureConfig
 from hectares.core.area import AreaTable, AreaTally, nominal_pixel_area, pixel_area
+from hectares.core.gaps import KEY, Gaps
 from hectares.core.legend import IGNORE, Legend
 from hectares.core.window import Window
 from hectares.errors import ArtefactError, ConfigError, GsdError, InputError, LegendError, VectorError
@@ -25,7 +26,7 @@ from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.overlap import counted_pixels
 from hectares.io.shapes.features import covered_shares, inside, pixel_window
-from hectares.io.shapes.vectors import split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.io.shapes.zones import OUTSIDE as OUTSIDE
 from hectares.io.shapes.zones import read_zones, tell_overlaps
 from hectares.monitor import QUIET, Monitor, Problem, track
@@ -50,6 +51,8 @@ class MappedAreas:
     """By name; empty without zones. The last is what lies outside all zones, if anything does."""
     overlap_m2: float = 0.0
     """What several maps show, and counts once."""
+    kind: str = "mapped"
+    """`reference` if they were counted from labels."""
 
     @property
     def coverage(self) -> float:
@@ -96,6 +99,7 @@ def measure_maps(
     targets = [target, target.with_suffix(".json"), target.with_suffix(".png")]
     sources = [Path(m) for m in class_maps]
     sources += [] if config.zones is None else [split_layer_name(config.zones)[0]]
+    _refuse_own_figure(targets, sources)
     for path in targets:
         check_target(path, overwrite=overwrite, inputs=sources)
     check_record(targets[1], KIND)
@@ -103,14 +107,15 @@ def measure_maps(
         maps = [stack.enter_context(open_class_map(m)) for m in class_maps]
         legend = _common_legend(maps)
         found = [_zones_of(opened, config, monitor) for opened in maps]
-        areas = _measure(maps, legend, found, config, monitor)
+        areas = replace(_measure(maps, legend, found, config, monitor), kind=_kind_of(maps))
         _complain(maps, areas, config, monitor)
         content = _content(maps, legend, areas, config)
     columns = COLUMNS if not areas.zones else ("zone", *COLUMNS)
     with staged_files(targets, overwrite=overwrite, inputs=sources) as (table, record, figure):
         save_csv(table, columns, areas.rows())
         save_json(record, content)
-        draw_areas(_hectares(areas.total), {n: _hectares(t) for n, t in areas.zones.items()}, legend, figure)
+        zones = {name: _hectares(table) for name, table in areas.zones.items()}
+        draw_areas(_hectares(areas.total), zones, legend, figure, kind=areas.kind)
     return areas
 
 
@@ -120,6 +125,17 @@ def table_rows(table: AreaTable) -> Iterator[tuple[object, ...]]:
         m2 = row.mapped_m2
         units = (m2, m2 / M2_PER_HA, m2 / M2_PER_KM2, m2 / M2_PER_ACRE)
         yield row.class_id, row.name, row.pixels, *units, table.share(row)
+
+
+def _refuse_own_figure(targets: Sequence[Path], sources: Sequence[Path]) -> None:
+    """Refuse a table beside which the record or the figure would take the place of an input."""
+    for target in targets[1:]:
+        if any(target.exists() and source.exists() and target.samefile(source) for source in sources):
+            what = "figure" if target.suffix == ".png" else "record"
+            raise ArtefactError(
+                f"{targets[0]}: the {what} beside the table would be {target.name}, which is an input of this command; "
+                f"give the table another name, like {target.stem}-areas.csv"
+            )
 
 
 # --- What is measured -------------------------------------------------------------------------------------
@@ -241,6 +257,10 @@ def _complain(maps: Sequence[ClassMap], areas: MappedAreas, config: MeasureConfi
             f"{', '.join(str(m.path) for m in maps)}: {areas.coverage:.1%} of the area shows a class, the rest is "
             f"nodata; at least {config.min_coverage:.1%} is asked for with --min-coverage"
         )
+    for opened in maps:
+        for sentence in Gaps.told_by(opened.provenance).sentences():
+            remedy = "what has no class there counts as nodata, and in no area"
+            monitor.problem(Problem(str(opened.path), f"the map has gaps: {sentence}", remedy, "incomplete"))
     zones = [name for name in areas.zones if name != OUTSIDE]
     empty = [name for name in zones if areas.zones[name].total_m2 == 0]
     if zones and len(empty) == len(zones):
@@ -256,14 +276,18 @@ def _complain(maps: Sequence[ClassMap], areas: MappedAreas, config: MeasureConfi
         monitor.problem(Problem(str(first.path), what, "the first map that shows a class counts", "note"))
 
 
+def _kind_of(maps: Sequence[ClassMap]) -> str:
+    return "reference" if all(m.provenance.get("hectares") == "reference" for m in maps) else "mapped"
+
+
 def _content(maps: Sequence[ClassMap], legend: Legend, areas: MappedAreas, config: MeasureConfig) -> dict[str, Any]:
     method = "ellipsoid" if maps[0].grid.is_georeferenced else "nominal pixel size given by hand"
     settings = asdict(config) | {"zones": None if config.zones is None else Path(config.zones).name}
     inputs = {"map" if n == 0 else f"map {n + 1}": sha256_file(m.path) for n, m in enumerate(maps)}
-    is_reference = all(m.provenance.get("hectares") == "reference" for m in maps)
+    gaps = [Gaps.told_by(m.provenance).to_json() for m in maps]
     return stamp(KIND, config=settings, inputs=inputs) | {
         "map": ", ".join(m.path.name for m in maps),
-        "kind": "reference" if is_reference else "mapped",
+        "kind": areas.kind,
         "method": method,
         "crs": maps[0].grid.crs,
         "coverage": areas.coverage,
@@ -271,6 +295,7 @@ def _content(maps: Sequence[ClassMap], legend: Legend, areas: MappedAreas, confi
         "legend": legend.to_json(),
         "total": _records(areas.total),
         "zones": {name: _records(table) for name, table in areas.zones.items()},
+        **({KEY: gaps} if any(gaps) else {}),
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hectares.config.objects import ObjectsConfig
 from hectares.core.scoring.objects import COLUMNS, ObjectScores, has_order, score_classes
@@ -22,7 +23,7 @@ from hectares.io.objects.object_places import check_object_places, save_object_p
 from hectares.io.objects.spacenet_objects import compare_tables
 from hectares.io.objects.vector_objects import VectorRules, compare_vectors
 from hectares.io.outputs import check_target, resolve, staged_files
-from hectares.io.shapes.vectors import split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.monitor import QUIET, Monitor, Problem
 
 KIND = "objects"
@@ -33,7 +34,10 @@ SOURCES = {
     "f1": "SpaceNetChallenge/utilities evalTools and CosmiQ/solaris: by falling confidence, each prediction takes the "
     "free object that it overlaps most",
 }
+_FILES = ("aoi", "places")
 _HEAD = 4096
+_GEOJSON = (b'"FeatureCollection"', b'"Feature"', b'"geometry"')
+"""One of them stands at the head of a GeoJSON, in whatever order its keys are."""
 _Content = Literal["results", "annotations", "table", "vector"]
 _IDLE = {
     "coco": ("classes", "class_field", "score_field", "aoi", "min_area"),
@@ -126,7 +130,7 @@ def _content(path: str | Path) -> _Content:
         head = opened.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(b"["):
         return "results"
-    return "vector" if b'"FeatureCollection"' in head else "annotations"
+    return "vector" if any(mark in head for mark in _GEOJSON) else "annotations"
 
 
 def _refuse_idle(kind: Literal["coco", "spacenet", "vector"], config: ObjectsConfig) -> None:
@@ -147,14 +151,14 @@ def _score(compared: Compared, sources: list[Path], config: ObjectsConfig, monit
     ours, theirs = compared.predicted.objects, compared.reference.objects
     scores = score_classes(compared.names, ours, theirs, compared.overlaps, iou=config.iou, most=most)
     _complain(compared, sources, monitor)
-    content = stamp(KIND, config=asdict(config), inputs=_hashes(sources)) | {
+    content = stamp(KIND, config=_settings(config), inputs=_hashes(sources, config)) | {
         "kind": compared.kind,
         "predicted": sources[0].name,
         "reference": sources[1].name,
         "images": len(compared.images),
         "iou": config.iou,
         "max_detections": most,
-        "order": "score" if np.isfinite(ours.scores).all() else "size",
+        "order": _order(ours.scores),
         "sources": SOURCES,
         "crs": compared.crs,
         "unit": compared.unit,
@@ -164,8 +168,24 @@ def _score(compared: Compared, sources: list[Path], config: ObjectsConfig, monit
     return ScoredObjects(scores, content)
 
 
-def _hashes(sources: list[Path]) -> dict[str, str]:
-    return {name: sha256_file(path) for name, path in zip(("predicted", "reference"), sources, strict=True)}
+def _order(scores: NDArray[np.float64]) -> Literal["score", "size", "file"]:
+    """Tell which predictions come first: the surest, without scores the largest, or those of the file."""
+    if not np.isfinite(scores).all():
+        return "size"
+    return "score" if has_order(scores) else "file"
+
+
+def _settings(config: ObjectsConfig) -> dict[str, Any]:
+    """Give the options, of files their names only."""
+    settings = asdict(config)
+    return settings | {name: Path(settings[name]).name for name in _FILES if settings[name] is not None}
+
+
+def _hashes(sources: list[Path], config: ObjectsConfig) -> dict[str, str]:
+    files = dict(zip(("predicted", "reference"), sources, strict=True))
+    if config.aoi is not None:
+        files["aoi"] = split_layer_name(config.aoi)[0]
+    return {name: sha256_file(path) for name, path in files.items()}
 
 
 def _complain(compared: Compared, sources: list[Path], monitor: Monitor) -> None:

@@ -46,6 +46,7 @@ from hectares.view.label_sheet import LabelExample, draw_examples
 
 _EXAMPLES = 8
 _M2_PER_HA = 1e4
+_SHOWN = 3
 
 
 def prepare_source(
@@ -103,7 +104,12 @@ def prepare_catalog(
     images = {f.path for s in catalog.scenes for f in s.images}
     inputs = {s.id: hash_scene([f.path for f in s.images]) for s in track(catalog.scenes, monitor, "hashing scenes")}
     labels = fingerprint([sha256_file(p) for p in sorted({p for s in catalog.scenes for p in s.files} - images)])
-    head = stamp(KIND, config=asdict(config), inputs=inputs) | {"labels_sha256": labels, "rules": asdict(catalog.rules)}
+    head = stamp(KIND, config=config.settings(), inputs=inputs) | {
+        "labels_sha256": labels,
+        "legend": catalog.legend.to_json(),
+        "rules": asdict(catalog.rules),
+        "scenes_sha256": _fingerprint_scenes(catalog),
+    }
     protected = [path for s in catalog.scenes for path in s.files]
     protected += [p for p in (config.legend, config.aoi, Path(config.split)) if p is not None and p.exists()]
     with resumable_folder(out, dump_json(head), overwrite=overwrite, inputs=protected, ours="chips.json") as work:
@@ -136,6 +142,12 @@ def _draw(store: ChipStore, monitor: Monitor) -> None:
         examples.append(LabelExample(records[n].scene, place, chip.image, chip.valid, chip.label))
     draw_examples(examples, store.legend, store.stats.names, store.folder / "examples.png")
     monitor.progress("drawing", 1, 1)
+
+
+def _fingerprint_scenes(catalog: Catalog) -> str:
+    """Give one hash for what a catalog says of its scenes, wherever their files lie."""
+    named = ((s, [replace(f, path=Path(f.path.name)) for f in s.images]) for s in catalog.scenes)
+    return fingerprint([[s.id, s.group, s.split, s.gsd_m, [asdict(f) for f in files]] for s, files in named])
 
 
 def _band_plan(config: PrepareConfig) -> BandPlan:
@@ -234,8 +246,9 @@ def _report_leaks(plan: Plan, monitor: Monitor) -> Leaks:
         what = f"{leaks.overlapping} chip(s) share pixels with a chip of another split"
         monitor.problem(Problem("split", what, "scores on them are scores on training pixels; use --split block"))
     elif leaks.shared_groups:
-        shown = ", ".join(leaks.shared_groups[:3])
-        what = f"{len(leaks.shared_groups)} group(s) have chips in several splits ({shown} ...): neighbors leak"
+        groups = leaks.shared_groups
+        shown = ", ".join(groups[:_SHOWN]) + (", ..." if len(groups) > _SHOWN else "")
+        what = f"{len(groups)} group(s) have chips in several splits ({shown}): neighbors leak"
         monitor.problem(Problem("split", what, "scores will be better than on new places; use --split group or block"))
     return leaks
 
@@ -284,7 +297,6 @@ def _cut(
         "packing": config.store,
         "cutting": rule.to_json(),
         "gsd_m": float(np.median(known_gsd)) if known_gsd else None,
-        "legend": legend.to_json(),
         "stats": tally.stats.result().to_json(),
         "scaling": config.scaling,
         "scene_ranges": tally.ranges,

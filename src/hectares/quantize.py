@@ -139,7 +139,14 @@ def _compare(
             monitor.progress(stage, done, of)
             monitor.raise_if_stopped()
 
-        for name, scores in compare_forms(reference, forms, _feed(stored, store, split), numbers, told).items():
+        scored = compare_forms(reference, forms, _feed(stored, store, split), numbers, told)
+        if any(np.isnan(scores["miou"]) for scores in scored.values()):
+            if split == "val":
+                raise ArtefactError(f"{store.folder}: no val chip that was compared has a label; raise --compare")
+            what = "no test chip that was compared has a label"
+            monitor.problem(Problem(str(store.folder), what, "compared on val chips alone", "note"))
+            continue
+        for name, scores in scored.items():
             found[name][split] = scores
     return found
 

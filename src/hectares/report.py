@@ -13,23 +13,30 @@ from pathlib import Path
 
 from hectares import __version__
 from hectares.config.report import ReportConfig
-from hectares.errors import ArtefactError, InputError, RasterError
+from hectares.errors import ArtefactError, InputError, LegendError, RasterError
 from hectares.io.artefact import read_artefact, read_json, sha256_file
 from hectares.io.builtin import locate
 from hectares.io.outputs import check_target, resolve, staged_file
-from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, open_class_map
+from hectares.io.rasters.class_map import (
+    LEGEND_TAG,
+    MOST_CODES,
+    PROVENANCE_TAG,
+    codes_in_the_middle,
+    open_class_map,
+)
 from hectares.io.rasters.raster import open_raster
 from hectares.io.segmenter import SPEC_FILE, find_segmenter
-from hectares.monitor import QUIET, Monitor, Problem, track
+from hectares.monitor import QUIET, Monitor, Problem, Severity, track
 from hectares.view import render
 from hectares.view.account import Piece
 from hectares.view.exhibits import Given, Map, Record, Run, Scene, intact
 from hectares.view.page import render_page
 from hectares.view.sections import Heads, compose
 
-_KINDS = ("areas", "evaluation", "estimate", "change", "polygons", "comparison")
+_KINDS = ("areas", "evaluation", "estimate", "change", "polygons", "comparison", "objects")
 _WITH_FIGURE = {"evaluation", "comparison"}
 _CHIPS = "chips.json"
+_POLYGON_FILES = {".gpkg", ".fgb", ".geojson", ".parquet", ".pmtiles", ".shp"}
 _PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _RGB = ("red", "green", "blue")
 
@@ -57,9 +64,9 @@ def write_report(
     page = compose(given, heads, max_zones=config.max_zones)
     for check in page.checks:
         if not check.holds:
-            monitor.problem(
-                Problem(str(target), check.sentence.rstrip("."), "the page says so; give artefacts of one chain")
-            )
+            severity: Severity = "incomplete" if check.misleads else "warning"
+            remedy = "the page says so; give artefacts of one chain"
+            monitor.problem(Problem(str(target), check.sentence.rstrip("."), remedy, severity))
     text = render_page(page)
     with staged_file(target, overwrite=overwrite, inputs=inputs) as work:
         work.write_text(text, encoding="utf-8")
@@ -90,14 +97,28 @@ def _artefact_files(artefacts: Sequence[str | Path]) -> list[Path]:
 
 
 def _artefact_file(path: Path) -> Path:
-    """Follow links, and take the JSON beside a CSV."""
+    """Follow links, and take the JSON beside a CSV or a file of polygons."""
     path = locate(path).resolve()
+    if path.suffix.lower() in _POLYGON_FILES:
+        return _polygon_record(path)
     if path.suffix.lower() != ".csv":
         return path
-    beside = path.with_suffix(".json")
+    beside = path.with_name(path.name.removesuffix(path.suffix).removesuffix(".scores") + ".json")
     if not beside.is_file():
         raise InputError(f"{path}: has no {beside.name} beside it; give the JSON that was written with the table")
     return beside
+
+
+def _polygon_record(path: Path) -> Path:
+    """Give the record beside a file of polygons. Raises InputError if there is none, or that of another file."""
+    record = path.with_suffix(".json")
+    content = read_json(record) if record.is_file() else None
+    if isinstance(content, dict) and content.get("hectares") == "polygons" and content.get("polygons") == path.name:
+        return record
+    why = f"has no {record.name} beside it" if content is None else f"has beside it {record.name} of another file"
+    raise InputError(
+        f"{path}: {why}; a report takes polygons by the record that `vectorize` writes beside them: give this .json"
+    )
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -122,9 +143,10 @@ def _read(path: Path, name: str, given: Given, config: ReportConfig, monitor: Mo
             "change": given.changes,
             "polygons": given.polygons,
             "comparison": given.comparisons,
+            "objects": given.objects,
         }
         homes[record.piece.kind].append(record)
-    elif _is_class_map(path):
+    elif _is_class_map(path, monitor):
         given.maps.append(_read_map(path, name, config))
     else:
         given.scenes.append(_read_scene(path, name, config, monitor))
@@ -132,8 +154,8 @@ def _read(path: Path, name: str, given: Given, config: ReportConfig, monitor: Mo
 
 def _unknown(path: Path, why: str) -> InputError:
     return InputError(
-        f"{path}: {why}; a report takes class maps, scenes, evaluations, comparisons and polygons (.json), areas, "
-        "estimates and change (.json or .csv), runs and chips"
+        f"{path}: {why}; a report takes class maps, scenes, evaluations, comparisons, objects and polygons (.json), "
+        "areas, estimates and change (.json or .csv), runs and chips"
     )
 
 
@@ -174,13 +196,32 @@ def _read_record(path: Path, name: str) -> Record:
     return Record(Piece(name, kind, sha256_file(path), content), path, figure)
 
 
-def _is_class_map(path: Path) -> bool:
-    """Tell our class maps from other rasters by their tags."""
+def _is_class_map(path: Path, monitor: Monitor) -> bool:
+    """Tell class maps from scenes: ours by their tags, those of other tools by the few codes that are in them."""
     try:
-        with open_raster(path) as raster:
-            return bool({LEGEND_TAG, PROVENANCE_TAG} & set(raster.facts.tags))
+        with open_raster(path, expand_palette=False, tolerate_damage=True) as raster:
+            if {LEGEND_TAG, PROVENANCE_TAG} & set(raster.facts.tags):
+                return True
+            looks_like_one, has_palette = bool(codes_in_the_middle(raster)), raster.facts.has_palette
     except RasterError as error:
         raise _unknown(path, str(error).removeprefix(f"{path}: ")) from error
+    count = _count_codes(path) if looks_like_one else 0
+    if not 0 < count <= MOST_CODES:
+        return False
+    if not has_palette:
+        what = f"its one band holds only {count} different whole number(s), so it is taken for a class map"
+        remedy = "if it is a scene, store it as floats (gdal_translate -ot Float32)"
+        monitor.problem(Problem(str(path), what, remedy, "note"))
+    return True
+
+
+def _count_codes(path: Path) -> int:
+    """Count the classes of the whole raster; 0 for what is no class map after all."""
+    try:
+        with open_class_map(path) as opened:
+            return len(opened.legend)
+    except (LegendError, RasterError):
+        return 0
 
 
 def _read_map(path: Path, name: str, config: ReportConfig) -> Map:

@@ -33,7 +33,7 @@ from hectares.io.artefact import fingerprint, sha256_file, stamp
 from hectares.io.outputs import check_target, resolve, staged_files
 from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.raster import RasterFile, open_raster
-from hectares.io.shapes.vectors import split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.io.shapes.zones import read_zones, tell_overlaps
 from hectares.io.survey.point_chips import Crop, Surroundings, coarser
 from hectares.io.survey.sample import KIND, Point, Sample, Stratum, count_labels, read_sample, save_sample

@@ -17,7 +17,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hectares.config.train import TrainConfig, name_of
+from hectares.config.train import TrainConfig, name_of, settings_of
 from hectares.core.balance import class_weights, repeat_factors
 from hectares.core.scene import LabelledChip
 from hectares.core.spec import SegmenterSpec
@@ -37,7 +37,7 @@ from hectares.io.chips.store import ChipStore
 from hectares.io.journal import difference
 from hectares.io.outputs import check_target, exclusive, replace_folder, restore, staged_folder, work_path
 from hectares.io.segmenter import find_segmenter, save_segmenter
-from hectares.io.weight_sets import read_weight_sets
+from hectares.io.weight_sets import read_weight_sets, weights_input
 from hectares.monitor import QUIET, Monitor, Problem
 
 try:
@@ -162,7 +162,8 @@ def _start(
     if run.exists() and not (run / "run.json").is_file():
         raise ArtefactError(f"{run}: exists and is not a run; choose another folder")
     check_target(run, overwrite=overwrite)
-    head = stamp(KIND, config=asdict(config), inputs=_inputs(chosen)) | {"facts": dict(facts)}
+    inputs = _inputs(chosen) | weights_input(config.weights)  # the name alone would take another file for this one
+    head = stamp(KIND, config=settings_of(config), inputs=inputs) | {"facts": dict(facts)}
     work = work_path(run)
     if (work / "run.json").is_file():
         earlier = read_artefact(work / "run.json", KIND)
@@ -220,8 +221,7 @@ def _save(
     loaded = None if trained.start.loaded is None else trained.start.loaded.to_json()
     if loaded is not None:
         loaded["source"] = name_of(str(loaded["source"]))
-    settings = asdict(config) | {"weights": name_of(config.weights), "mix": [name_of(text) for text in config.mix]}
-    head = stamp("segmenter", config=settings, inputs=_inputs(chosen)) | {
+    head = stamp("segmenter", config=settings_of(config), inputs=_inputs(chosen)) | {
         "facts": dict(facts),
         "best": best,
         "epochs": len(trained.rows),
@@ -300,7 +300,7 @@ def _fit(
         training = _loader(chosen, "train", config, batch, facts["device"], train=True)
         validation = "val" if first.store.counts.get("val") else "train"
         scoring = _loader(chosen[:1], validation, config, batch, facts["device"], train=False)
-        loggers = [] if device_rank() else open_loggers(config.log, work, work.name, asdict(config))
+        loggers = [] if device_rank() else open_loggers(config.log, work, work.name, settings_of(config))
         log = forward_rows(loggers, monitor)
 
         def on_epoch(rows: Sequence[Row]) -> None:

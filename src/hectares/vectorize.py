@@ -46,10 +46,12 @@ from hectares.io.polygons.polygon_file import (
     count_by_class,
     field_names,
     parts_of,
+    style_beside,
 )
 from hectares.io.polygons.walls import Squared, keep_apart, square_walls
 from hectares.io.rasters.class_map import ClassMap, open_class_map
 from hectares.io.rasters.raster import open_raster
+from hectares.io.rasters.style import qml_text
 from hectares.io.survey.sample import keep_labels
 from hectares.monitor import QUIET, Monitor, Problem, Severity
 
@@ -78,9 +80,9 @@ class Vectorized:
         """Say in one line whether the polygons have the area of the pixels."""
         kept, written = sum(c.kept_m2 for c in self.classes), sum(c.polygon_m2 for c in self.classes)
         worst = max(self.classes, key=lambda c: abs(c.difference))
-        polygons = f"{self.polygons} polygon{'s' if self.polygons != 1 else ''}"
+        polygons = f"{self.polygons:,} polygon{'s' if self.polygons != 1 else ''}"
         return (
-            f"{polygons} with {written / M2_PER_HA:.4f} ha, from pixels with {kept / M2_PER_HA:.4f} ha; "
+            f"{polygons} with {written / M2_PER_HA:,.4f} ha, from pixels with {kept / M2_PER_HA:,.4f} ha; "
             f"largest difference of a class: {100 * worst.difference:+.2g} % ({worst.name})"
         )
 
@@ -103,16 +105,19 @@ def vectorize_map(
     sources = [Path(class_map)] + ([] if config.scores is None else [Path(config.scores)])
     with open_class_map(class_map) as opened:
         check_place(target, opened.grid)
-        targets = [*parts_of(target, placed=opened.grid.is_georeferenced), target.with_suffix(".json")]
+        styles = style_beside(target, opened.legend, monitor)
+        targets = [*parts_of(target, placed=opened.grid.is_georeferenced), *styles, target.with_suffix(".json")]
+        check_record(targets[-1], KIND, of=None if overwrite else target)
         for path in targets:
             check_target(path, overwrite=overwrite, inputs=sources)
-        check_record(targets[-1], KIND)
         keep_labels(target)
         plan = _plan(opened, config)
         try:
             job = _Job(opened, config, target, suffix, monitor)
             with staged_files(targets, overwrite=overwrite, inputs=sources) as works:
                 result = job.run(plan, works[0])
+                for style in works[-1 - len(styles) : -1]:
+                    style.write_text(qml_text(opened.legend), encoding="utf-8")
                 save_json(works[-1], result.record)
         finally:
             if plan.scores is not None:

@@ -15,6 +15,7 @@ from hectares.config.measure import MeasureConfig
 from hectares.config.predict import PredictConfig
 from hectares.config.verify import VerifyConfig
 from hectares.core.confusion import Confusion, PlaneConfusion
+from hectares.core.gaps import Gaps
 from hectares.core.legend import Legend
 from hectares.core.scoring.bootstrap import Resampling
 from hectares.core.scoring.evaluation import SCORE_COLUMNS, Evaluation
@@ -31,7 +32,7 @@ from hectares.io.journal import Journal, difference
 from hectares.io.rasters.class_map import ClassMap
 from hectares.io.scene_contract import InputRule, hash_scene, open_for, scene_files
 from hectares.io.segmenter import SPEC_FILE, find_segmenter
-from hectares.io.shapes.vectors import split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.measure import measure_maps
 from hectares.monitor import QUIET, Monitor, track
 from hectares.runtime.protocol import open_runtime
@@ -107,11 +108,12 @@ def _verify(path: Path, config: VerifyConfig, proof: Proof, monitor: Monitor) ->
 
 def _verify_origin(opened: ClassMap, config: VerifyConfig, proof: Proof, monitor: Monitor) -> None:
     """Compare scene and segmenters with their hashes, and predict some windows again."""
+    proof.unproven.extend(f"the map has gaps: {said}" for said in Gaps.told_by(opened.provenance).sentences())
     inputs: Mapping[str, str] = opened.provenance.get("inputs", {})
     if "scene" not in inputs or "segmenter" not in inputs:
         why = "the map names neither scene nor segmenter: it was not predicted"
         if "mosaic" in opened.provenance:
-            why = "no window was predicted again: the map is a mosaic, put together from maps of several scenes"
+            why = "no window was predicted again: the map is a mosaic of several scenes"
         proof.unproven.append(why)
         return
     scene = _find_scene(opened, config, proof, monitor)
@@ -226,15 +228,20 @@ def _predict_again(
     """Predict cores of random tiles with the recorded plan, and compare their pixels."""
     plan, blended = setup.plan, setup.work.decision.blended
     rng = np.random.default_rng(config.seed)
-    chosen = sorted(rng.choice(len(plan.tiling), min(config.windows, len(plan.tiling)), replace=False).tolist())
+    drawn = sorted(rng.choice(len(plan.tiling), min(config.windows, len(plan.tiling)), replace=False).tolist())
+    gaps = Gaps.told_by(opened.provenance)  # of what was left out, the batch may end this process too
+    batches = {n: plan.over(plan.tiling[n].core, reads=blended) for n in drawn}
+    chosen = [n for n in drawn if not any(gaps.left_out(t.core) for b in batches[n] for t in plan[b])]
+    if not chosen:
+        proof.unproven.append("no window was predicted again: those that were drawn lie in gaps of the map")
+        return
     same = total = 0
     with tempfile.TemporaryDirectory(prefix="hectares-verify-") as folder:
         journal = Journal(Path(folder) / "windows.tif", setup.provenance, overwrite=True)
         done = Assembly(plan, opened.grid, journal, setup.work.decision, setup.work.classes)
         for number in track(chosen, monitor, "predicting windows again"):
             window = plan.tiling[number].core
-            tiles = plan.tiling.over(window, reads=blended)
-            for batch in sorted({plan.place(tile)[0] for tile in tiles}):
+            for batch in batches[number]:
                 if not done.has(batch):
                     done.keep(batch, setup.work.run(plan[batch]))
                 monitor.raise_if_stopped()
@@ -271,8 +278,8 @@ def _verify_json(path: Path, config: VerifyConfig, proof: Proof, monitor: Monito
     else:
         if kind == "evaluation":
             _verify_scores(path, content, proof)
-        elif kind in {"estimate", "change"}:
-            prove_rows(path, content, proof)
+        else:
+            prove_rows(path, content, proof, asked=table)
         _verify_inputs(path, content, config, proof)
     return str(kind)
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from hectares.core.confusion import Confusion
 from hectares.core.legend import Legend
-from hectares.view.figures import Bar, Example, draw_areas, draw_evaluation, draw_history
+from hectares.view.figures import Bar, Example, areas_sheet, draw_evaluation, draw_history
 from hectares.view.sheet import BODY, Sheet, printable, shorten, text_width
 
 HISTORY = [
@@ -102,18 +102,24 @@ def test_the_epoch_that_was_kept_is_marked(tmp_path: Path) -> None:
 
 
 def test_bars_are_as_long_as_their_areas(tmp_path: Path) -> None:
-    draw_areas(
-        tmp_path / "f", [Bar("a", (10, 20, 200), 100.0), Bar("b", (200, 30, 20), 25.0), Bar("c", (0, 0, 9), 0.0)]
-    )
+    bars = [Bar("a", (10, 20, 200), 100.0), Bar("b", (200, 30, 20), 25.0), Bar("c", (0, 0, 9), 0.0)]
+    areas_sheet(bars).save(tmp_path / "f")
     pixels = np.asarray(Image.open(io.BytesIO((tmp_path / "f").read_bytes())).convert("RGB"))
     long, short = ((pixels == color).all(axis=2).any(axis=0).sum() for color in ((10, 20, 200), (200, 30, 20)))
     assert long / short == pytest.approx(4, rel=0.02)
 
 
 def test_reference_changes_the_chart_of_areas(tmp_path: Path) -> None:
-    draw_areas(tmp_path / "with", [Bar("a", (10, 20, 200), 100.0, 110.0)])
-    draw_areas(tmp_path / "without", [Bar("a", (10, 20, 200), 100.0)])
+    areas_sheet([Bar("a", (10, 20, 200), 100.0, 110.0)]).save(tmp_path / "with")
+    areas_sheet([Bar("a", (10, 20, 200), 100.0)]).save(tmp_path / "without")
     assert (tmp_path / "with").read_bytes() != (tmp_path / "without").read_bytes()
+
+
+def test_reference_areas_are_not_called_mapped(tmp_path: Path) -> None:
+    bars = [Bar("a", (10, 20, 200), 100.0)]
+    areas_sheet(bars).save(tmp_path / "mapped")
+    areas_sheet(bars, "reference").save(tmp_path / "reference")
+    assert (tmp_path / "mapped").read_bytes() != (tmp_path / "reference").read_bytes()
 
 
 def test_shortened_text_fits() -> None:

@@ -116,6 +116,14 @@ def test_why_there_are_no_intervals_is_told(intervals: dict[str, Any], told: str
     assert intervals_sentence(intervals) == told
 
 
+@pytest.mark.parametrize(("units", "told"), [(1, "and there is 1."), (3, "and there are 3.")])
+def test_how_many_units_are_too_few_for_intervals_is_told_in_a_sentence(units: int, told: str):
+    names = tuple(f"square {n}" for n in range(units))
+    parts = Parts("squares of 64 px", "blocks of 64 px", names, names, np.arange(units), {CONFUSION: COUNTS[:units]})
+    sentence = f"No intervals: it takes at least 10 blocks of 64 px to say how scores vary, {told}"
+    assert intervals_sentence(intervals_record(parts, HOW)) == sentence
+
+
 def test_a_baseline_and_its_difference_are_lines_of_their_own():
     other = {"name": "old.json", "overall": {"accuracy": 0.5}}
     other["differences"] = {"all classes": {"overall": {"accuracy": [0.1, 0.05, 0.2, 0.01]}}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hectares.config.checks import between
+from hectares.config.checks import between, needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +19,4 @@ class ChangeConfig:
 
     def __post_init__(self) -> None:
         between(0.0, 1.0, other_below=self.other_below)
+        needs("--map", given=self.map is not None, other_below=self.other_below > 0)

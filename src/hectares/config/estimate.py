@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hectares.config.checks import needs
 from hectares.errors import ConfigError
 
 
@@ -39,8 +40,8 @@ class EstimateConfig:
             raise ConfigError(f"--confidence is {self.confidence:g}; expected 0.5 to below 1, such as 0.95")
         if self.assist_with is not None and self.method != "model-assisted":
             raise ConfigError("--assist-with is for --method model-assisted; give both, or none")
-        if self.zone_field is not None and self.zones is None:
-            raise ConfigError("--zone-field names an attribute of the file given with --zones; give that too")
+        needs("--method model-assisted", given=self.method == "model-assisted", assist=self.assist != "regression")
+        needs("--zones", given=self.zones is not None, zone_field=self.zone_field is not None)
         for names in self.merge:
             if len([n for n in names.split("+") if n.strip()]) < 2:
                 raise ConfigError(f"--merge {names!r}: expected names of two or more classes with + between them")

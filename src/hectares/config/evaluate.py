@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 from hectares.config.checks import at_least, between
+from hectares.errors import ConfigError
+
+_FOR_CHIPS = {
+    "split": "chooses chips; a map is scored as a whole",
+    "threshold": "needs the scores of a segmenter; a map holds classes alone",
+    "tune": "needs the scores of a segmenter; a map holds classes alone",
+    "runtime": "says what runs a network; a map is scored without one",
+    "device": "says where a network runs; a map is scored without one",
+}
+_FOR_MAPS = {
+    "legend": "is that of a reference raster; chips have theirs",
+    "class_field": "is an attribute of a vector reference; chips have their labels",
+    "aoi": "is what was labelled of a vector reference; chips have their labels",
+    "background": "is a class of a vector reference; chips have their labels",
+    "scene": "is the image of a map; chips have theirs",
+}
+"""What an option is for, by its name, where it has no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +82,17 @@ class EvaluateConfig:
         between(0, 0.2, boundary_share=self.boundary_share)
         between(0.5, 0.999, level=self.level)
         between(0, 1, threshold=self.threshold)
+
+    def require_for(self, subject: Literal["map", "chips"]) -> None:
+        """Raise ConfigError for an option that says nothing about what is scored.
+
+        >>> EvaluateConfig(split="val").require_for("map")
+        Traceback (most recent call last):
+            ...
+        hectares.errors.ConfigError: --split chooses chips; a map is scored as a whole: leave --split out
+        """
+        defaults = {f.name: f.default for f in fields(self)}
+        for name, why in (_FOR_CHIPS if subject == "map" else _FOR_MAPS).items():
+            if getattr(self, name) != defaults[name]:
+                option = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"{option} {why}: leave {option} out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hectares.config.checks import at_least
+from hectares.config.checks import at_least, needs
 from hectares.errors import ConfigError
 
 
@@ -26,5 +26,7 @@ class MeasureConfig:
 
     def __post_init__(self) -> None:
         at_least(1e-6, gsd_m=self.gsd_m)
+        zones = self.zones is not None
+        needs("--zones", given=zones, zone_field=self.zone_field is not None, edges=self.edges != "share")
         if not 0 <= self.min_coverage <= 1:
             raise ConfigError(f"--min-coverage {self.min_coverage}: expected a share from 0 to 1")

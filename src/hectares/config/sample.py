@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hectares.config.checks import at_least, between
+from hectares.config.checks import at_least, between, needs
 from hectares.errors import ConfigError
 
 EXPECTED_ACCURACY = 0.8
@@ -63,6 +63,9 @@ class SampleConfig:
             raise ConfigError(f"--seed is {self.seed}; expected less than 2^63")
         if self.labels is not None and self.after is None:
             raise ConfigError("--labels are those of an earlier sample; give it with --after")
+        needs("--zones", given=self.zones is not None, zone_field=self.zone_field is not None)
+        shown = {"rgb": self.rgb is not None, "chip_m": self.chip_m is not None}
+        needs("--scene", given=self.scene is not None, **shown)
         if self.rgb is not None and self.rgb.count(",") not in {0, 2}:
             raise ConfigError(f"--rgb is {self.rgb!r}; expected three bands as in 4,3,2, or one")
         _ = self.targets([]), self.accuracies([])

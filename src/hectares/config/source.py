@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, Literal
 
 from hectares.config.checks import at_least, between
 from hectares.errors import ConfigError
@@ -66,6 +66,11 @@ class SourceConfig:
                 raise ConfigError(f"--{option} is {text!r}, which names {twice} twice")
         _ = self.names
 
+    def settings(self) -> dict[str, Any]:
+        """Give the options as an artefact keeps them: of a file its name, as its folder is that of one machine."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {key: _named(value) for key, value in found.items()}
+
     @property
     def names(self) -> tuple[str, ...] | None:
         """Names of the bands in the files; None if the files say."""
@@ -85,3 +90,14 @@ class SourceConfig:
     def priority_names(self) -> tuple[str, ...]:
         """Classes from bottom to top; empty if the layout shall choose."""
         return tuple(n.strip() for n in (self.priority or "").split(",") if n.strip())
+
+
+def _named(value: object) -> object:
+    """Give the name of a file.
+
+    >>> _named(Path("there/legend.json")), _named("/home/ann/split.csv"), _named("train/labels"), _named(3)
+    ('legend.json', 'split.csv', 'train/labels', 3)
+    """
+    if isinstance(value, str) and not (PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()):
+        return value
+    return PureWindowsPath(value).name if isinstance(value, (str, Path)) else value

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Any, Literal
 
 from hectares.config.checks import at_least, between
 from hectares.errors import ConfigError
@@ -136,6 +136,11 @@ def name_of(place: str) -> str:
     ('b0.pth', 'imagenet', 'hf-hub:timm/b0')
     """
     return place if place.startswith("hf-hub:") else PurePath(place).name
+
+
+def settings_of(config: TrainConfig) -> dict[str, Any]:
+    """Give the options as artefacts keep them: files and folders by name alone, for artefacts leave the machine."""
+    return asdict(config) | {"weights": name_of(config.weights), "mix": [name_of(text) for text in config.mix]}
 
 
 def _mixed(text: str) -> tuple[Path, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hectares.config.checks import at_least, between
+from hectares.config.checks import at_least, between, needs
 from hectares.errors import ConfigError
 
 
@@ -40,6 +40,8 @@ class VectorizeConfig:
         between(0.0, 100.0, area_budget=self.area_budget)
         if self.small not in {"merge", "drop"}:
             raise ConfigError(f"--small is {self.small}; expected merge or drop")
+        needs("--min-area-m2", given=self.min_area_m2 > 0, small=self.small != "merge")
+        needs("--simplify-m", given=self.simplify_m > 0, area_budget=self.area_budget != 1.0)
         if self.regularize and self.classes is None:
             raise ConfigError(
                 "--regularize gives right angles, which suit buildings only; say which with --classes, like building"

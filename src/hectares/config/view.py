@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hectares.config.checks import at_least
+from hectares.config.checks import at_least, needs
 from hectares.errors import ConfigError
 
 
@@ -41,5 +41,7 @@ class ViewConfig:
         at_least(1e-6, gsd_m=self.gsd_m)
         at_least(256, max_px=self.max_px, scene_px=self.scene_px)
         at_least(1, max_polygons=self.max_polygons)
+        needs("--zones", given=self.zones is not None, zone_field=self.zone_field is not None)
+        needs("--scene", given=bool(self.scene), rgb=self.rgb is not None)
         if self.rgb is not None and self.rgb.count(",") not in {0, 2}:
             raise ConfigError(f"--rgb is {self.rgb!r}; expected three bands as in 4,3,2, or one")

@@ -1,11 +1,10 @@
-"""Rare classes: how rare they are, weights for the loss, and how often a chip should come.
+"""Rare classes: weights for the loss, and how often a chip should come.
 
 All is reckoned from the labeled pixels of each class in each chip, counts (N, K).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,43 +13,6 @@ from numpy.typing import NDArray
 Balance = Literal["none", "inverse", "median", "effective"]
 
 _BETA = 0.999
-
-
-@dataclass(frozen=True, slots=True)
-class ClassFrequency:
-    """How frequent a class is in chips, and the weight it has by each way of balancing."""
-
-    pixels: int
-    share: float
-    """Share of the labeled pixels."""
-    chips: int
-    """Chips that hold the class."""
-    chip_share: float
-    weights: dict[str, float]
-    """By kind: inverse, median, effective."""
-
-
-def class_frequencies(class_counts: NDArray[Any]) -> tuple[ClassFrequency, ...]:
-    """Give how frequent each class is, from counts (N, K).
-
-    >>> common, rare = class_frequencies(np.array([[80, 20], [100, 0]]))
-    >>> rare.pixels, rare.share, rare.chips, rare.chip_share, rare.weights["inverse"]
-    (20, 0.1, 1, 0.5, 1.8)
-    """
-    kinds: tuple[Balance, ...] = ("inverse", "median", "effective")
-    totals, holders = class_counts.sum(axis=0, dtype=np.int64), (class_counts > 0).sum(axis=0)
-    weights = {kind: class_weights(class_counts, kind) for kind in kinds}
-    labelled, chips = max(int(totals.sum()), 1), max(len(class_counts), 1)
-    return tuple(
-        ClassFrequency(
-            pixels=int(totals[k]),
-            share=float(totals[k] / labelled),
-            chips=int(holders[k]),
-            chip_share=float(holders[k] / chips),
-            weights={kind: float(weights[kind][k]) for kind in kinds},
-        )
-        for k in range(len(totals))
-    )
 
 
 def class_weights(class_counts: NDArray[Any], kind: Balance) -> NDArray[np.float64]:

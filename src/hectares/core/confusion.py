@@ -13,7 +13,7 @@ from hectares.errors import LegendError
 
 
 class _Scores:
-    """Scores that follow from sums of counts; see `core.scores` for what they are."""
+    """Scores that follow from sums of counts; see `core.scoring.scores` for what they are."""
 
     @property
     def marginals(self) -> Marginals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -118,11 +118,6 @@ class Scaling:
             "divide": list(self.divide),
             "clip": list(self.clip),
         }
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Scaling:
-        """Read a record written by `to_json`."""
-        return cls(record["kind"], *(tuple(record[field]) for field in ("subtract", "divide", "clip")))
 
 
 def _between(low: Sequence[float], high: Sequence[float], kind: str, count: int) -> list[_Band]:

@@ -121,7 +121,7 @@ def _compare_look(path: Path, opened: ClassMap, proof: Proof) -> None:
 
 def _not_ours(opened: ClassMap) -> str:
     if LEGEND_TAG in opened.raster.facts.tags:
-        return f"{opened.path}: has no seal, as it was written by an older version; make the map again to verify it"
+        return f"{opened.path}: has no seal (labels and old maps have none); make a map again to verify it"
     return f"{opened.path}: is no class map of hectares, so that it holds nothing to verify it by"
 
 
@@ -229,7 +229,10 @@ def prove_json(path: Path, proof: Proof) -> bool:
         proof.differs(path, "the file cannot be read", "JSON", error)
         return False
     if as_saved is None:
-        proof.differs(path, "fingerprint of itself", "one", "none: written by an older version, or changed")
+        proof.unproven.append(
+            f"{path.name} holds no fingerprint of itself (older versions wrote none), so that a change in it would not "
+            "be seen"
+        )
     elif as_saved:
         proof.agrees.append(f"every byte of {path.name} is the one that was written")
     else:
@@ -313,17 +316,33 @@ def compare_table(path: Path, again: Path, proof: Proof, *, told: str = "follows
         proof.differs(path, "table, made again", *first)
 
 
-def prove_rows(path: Path, content: Mapping[str, Any], proof: Proof) -> None:
-    """Compare the table beside the JSON of an estimate or of a change with the rows in that."""
-    table = path.with_suffix(".csv")
+def prove_rows(path: Path, content: Mapping[str, Any], proof: Proof, *, asked: Path | None = None) -> None:
+    """Compare the table beside the JSON of an estimate, a change or of objects with the rows in that.
+
+    That a table of another kind, which was asked about, is not compared is told.
+    """
+    rows, table = _rows_of(content), path.with_suffix(".csv")
+    if rows is None:
+        if asked is not None:
+            proof.unproven.append(f"{asked.name} itself was not looked at: {path.name} has no rows to compare it with")
+        return
     if not table.is_file():
         proof.unproven.append(f"{table.name} is not there")
         return
-    places = [content] if "rows" in content else [content["total"], *content["zones"]]
-    rows = [{"zone": place.get("name"), **row} for place in places for row in place["rows"]]
     with table.open(newline="", encoding="utf-8", errors="replace") as file:
         columns = next(csv.reader(file), [])
     with tempfile.TemporaryDirectory(prefix="hectares-verify-") as folder:
         again = Path(folder) / "again.csv"
         save_csv(again, columns, ([row.get(c) for c in columns] for row in rows))
         compare_table(table, again, proof, told=f"says what {path.name} says")
+
+
+def _rows_of(content: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Give the rows of the table beside a JSON; None if they are not in it as they stand there."""
+    kind = content["hectares"]
+    if kind == "objects":
+        return [*content["classes"], *([content["overall"]] if len(content["classes"]) > 1 else [])]
+    if kind not in {"estimate", "change"}:
+        return None
+    places = [content] if "rows" in content else [content["total"], *content["zones"]]
+    return [{"zone": place.get("name"), **row} for place in places for row in place["rows"]]

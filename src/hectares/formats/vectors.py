@@ -17,10 +17,10 @@ from hectares.formats.options import refuse_unknown_classes
 from hectares.formats.registry import Format
 from hectares.io.catalog import Catalog, CatalogScene, ImageFile, LabelRules, VectorLabel, read_legend
 from hectares.io.rasters.raster import open_raster
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.io.shapes.polygons import area_m2, find_overlaps
 from hectares.io.shapes.vector_file import SUFFIXES as VECTOR_SUFFIXES
 from hectares.io.shapes.vector_shapes import FileShapes, label_shapes, read_areas
-from hectares.io.shapes.vectors import split_layer_name
 from hectares.io.split_lists import SPLIT_WORDS
 from hectares.monitor import Monitor, Problem
 

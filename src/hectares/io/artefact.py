@@ -22,6 +22,8 @@ SCHEMA = 1
 """Version of the layout of our artefacts; a newer one is refused, an older one stays readable."""
 SELF = "self_sha256"
 """Key of the fingerprint that an artefact holds of the rest of its content."""
+_DIGITS = 64
+"""Of a fingerprint."""
 _MAX_JSON_BYTES = 2**30
 
 
@@ -109,17 +111,26 @@ def write_json(path: str | Path, content: object, *, overwrite: bool, inputs: It
 def save_json(path: Path, content: object) -> None:
     """Write JSON into a work file; an artefact of ours gets the fingerprint of its own content."""
     if isinstance(content, Mapping) and "hectares" in content:
-        content = {**content, SELF: fingerprint({k: v for k, v in content.items() if k != SELF})}
+        content = {**content, SELF: fingerprint(_without(content, SELF))}
     path.write_text(dump_json(content, indent=1) + "\n", encoding="utf-8")
 
 
-def check_record(target: Path, kind: str) -> None:
-    """Refuse to replace a record of another kind: tables and polygons of one name share the JSON beside them."""
+def check_record(target: Path, kind: str, *, of: Path | None = None) -> None:
+    """Refuse to replace a record of another kind: tables and polygons of one name share the JSON beside them.
+
+    With `of`, a file whose name the record holds under its kind, refuse to replace that of another file too.
+    """
     try:
         content = read_json(target) if target.is_file() else None
     except InputError:
         return  # no record of ours
     found = content.get("hectares") if isinstance(content, dict) else None
+    other = content.get(kind) if isinstance(content, dict) and found == kind else None
+    if of is not None and isinstance(other, str) and other != of.name and of.with_name(other).is_file():
+        raise ArtefactError(
+            f"{target}: is the record of {other}, and that of {of.name} would replace it; choose a name that differs "
+            f"before the suffix, like {of.stem}-{of.suffix[1:]}{of.suffix}, or give --overwrite to lose that record"
+        )
     if isinstance(found, str) and found != kind:
         raise ArtefactError(
             f"{target}: is a record of the kind {found!r}, and one of the kind {kind!r} would replace it; choose "
@@ -130,11 +141,17 @@ def check_record(target: Path, kind: str) -> None:
 def is_as_saved(path: Path) -> bool | None:
     """Tell if a JSON artefact is what `save_json` wrote, to the byte; None if it holds no fingerprint of its own."""
     content = read_json(path)
-    if not isinstance(content, dict) or SELF not in content:
+    if not isinstance(content, dict):
         return None
-    rest = {k: v for k, v in content.items() if k != SELF}
+    if SELF not in content:  # it may stand there under a name that is damaged
+        digests = (k for k, v in content.items() if isinstance(v, str) and len(v) == _DIGITS)
+        return False if any(fingerprint(_without(content, k)) == content[k] for k in digests) else None
     written = dump_json(content, indent=1) + "\n"
-    return fingerprint(rest) == content[SELF] and path.read_bytes() == written.encode()
+    return fingerprint(_without(content, SELF)) == content[SELF] and path.read_bytes() == written.encode()
+
+
+def _without(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {k: v for k, v in content.items() if k != key}
 
 
 def save_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -177,4 +194,4 @@ def read_artefact(path: Path, kind: str) -> dict[str, Any]:
             f"{path}: was written by hectares {content.get('version')} in layout {content['schema']}; "
             f"this version reads up to {SCHEMA}: update hectares"
         )
-    return {k: v for k, v in content.items() if k != SELF}
+    return _without(content, SELF)

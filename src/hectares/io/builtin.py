@@ -13,7 +13,6 @@ from typing import Any
 
 from hectares.errors import ArtefactError, ConfigError, InputError
 from hectares.io.text import read_text
-from hectares.io.yaml import parse_yaml
 
 PREFIX = "builtin:"
 ROOT = Path(__file__).resolve().parents[1] / "builtin"
@@ -65,6 +64,8 @@ def locate(path: str | Path, root: Path | None = None) -> Path:
 
 def read_card(folder: Path) -> Card:
     """Read the card of a segmenter. Raises ArtefactError if its head is not one."""
+    from hectares.io.yaml import parse_yaml  # a segmenter runs without its card
+
     path = folder / CARD_FILE
     try:
         start, head, text = read_text(path, limit=_MAX_BYTES).split("---\n", 2)

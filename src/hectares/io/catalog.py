@@ -13,7 +13,6 @@ from hectares.core.legend import Legend
 from hectares.core.sampling import SPLITS
 from hectares.errors import CatalogError, LegendError
 from hectares.io.artefact import read_json
-from hectares.io.yaml import read_yaml
 
 LabelBy = Literal["auto", "code", "color", "threshold"]
 
@@ -181,7 +180,12 @@ class Catalog:
 
 def read_legend(path: Path) -> Legend:
     """Read a legend from JSON or YAML. Raises LegendError or InputError naming the file."""
-    content = read_yaml(path) if path.suffix.lower() in {".yaml", ".yml"} else read_json(path)
+    if path.suffix.lower() in {".yaml", ".yml"}:
+        from hectares.io.yaml import read_yaml  # all that has scenes knows catalogs, few read YAML
+
+        content = read_yaml(path)
+    else:
+        content = read_json(path)
     if not isinstance(content, Mapping):
         raise LegendError(f"{path}: is a {type(content).__name__}; expected {{nodata, classes: [...]}}")
     try:

@@ -280,7 +280,8 @@ class LabelFile:
             else:
                 indices[valid] = self.legend.encode(_one_band(chip.image[:, valid]))
         except LegendError as error:
-            raise LegendError(f"{self.path}, window at row {window.row}, col {window.col}: {error}") from None
+            row, col = max(window.row, 0), max(window.col, 0)  # windows may begin beyond the raster
+            raise LegendError(f"{self.path}, window at row {row}, col {col}: {error}") from None
         return indices
 
     def _read(self, window: Window) -> Chip:

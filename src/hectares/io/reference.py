@@ -17,8 +17,8 @@ from hectares.io.catalog import LabelRules, VectorLabel, read_legend
 from hectares.io.labels import LabelFile, LabelSource, open_label
 from hectares.io.rasters.class_map import LEGEND_TAG, PROVENANCE_TAG, ClassMap, open_class_map
 from hectares.io.rasters.raster import open_raster
+from hectares.io.shapes.layer_name import split_layer_name
 from hectares.io.shapes.vector_file import SUFFIXES
-from hectares.io.shapes.vectors import split_layer_name
 from hectares.monitor import Monitor, Problem
 
 
@@ -33,7 +33,33 @@ class Reference:
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Read class indices of the map (h, w); 255 where ignored, unknown to the map, or outside."""
-        return self.lookup[self.label.read(window)]
+        return self.lookup[self._read(window)]
+
+    def tell_unknown(self, opened: ClassMap, monitor: Monitor) -> None:
+        """Tell of classes that the map does not have, where it has a class: they are not scored, and not right."""
+        names = self.label.legend.names
+        unknown = [k for k in range(len(names)) if self.lookup[k] == IGNORE]
+        if not unknown:
+            return
+        counts = np.zeros(IGNORE + 1, np.int64)
+        for window in opened.windows():
+            counts += np.bincount(self._read(window)[opened.read(window) != IGNORE], minlength=IGNORE + 1)
+        found = [f"{names[k]} ({counts[k]:,} px)" for k in unknown if counts[k]]
+        if found:
+            share = counts[unknown].sum() / counts[:IGNORE].sum()
+            what = f"{share:.1%} of the labelled pixels are of classes that {opened.path} does not have: "
+            remedy = (
+                "they are not scored, though the map is wrong there; if the map calls them otherwise, say so in a "
+                "legend given with --legend"
+            )
+            monitor.problem(Problem(str(self.path), what + ", ".join(found), remedy))
+
+    def _read(self, window: Window) -> NDArray[np.uint8]:
+        """Read class indices of the reference; a code it does not explain is refused with the way out."""
+        try:
+            return self.label.read(window)
+        except LegendError as error:
+            raise LegendError(f"{error}; name the classes of the reference in a legend given with --legend") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +79,19 @@ def open_reference(
 ) -> Reference:
     """Open the reference of a map: a label raster, or shapes of a vector file (FILE or FILE:LAYER).
 
-    What cannot be known for sure, or looks like a mistake, is told: a reference without a CRS, the map itself, or a
-    map that a segmenter made. Raises LegendError if no class is shared, GridError if it lies elsewhere.
+    What cannot be known for sure, or looks like a mistake, is told: a reference without a CRS, the map itself, a
+    map that a segmenter made, or classes that the map does not have.
+    Raises LegendError if no class is shared, GridError if it lies elsewhere.
     """
     file, layer = split_layer_name(path)
     if file.suffix.lower() in SUFFIXES:
-        return _open_shapes(file, layer, opened, legend, shapes, monitor)
-    if shapes != ShapeRules():
+        reference = _open_shapes(file, layer, opened, legend, shapes, monitor)
+    elif shapes != ShapeRules():
         raise ConfigError(f"{path}: is no vector file; --class-field, --aoi and --background are for those")
-    return _open_raster(Path(path), opened, legend, monitor)
+    else:
+        reference = _open_raster(Path(path), opened, legend, monitor)
+    reference.tell_unknown(opened, monitor)
+    return reference
 
 
 def _open_shapes(

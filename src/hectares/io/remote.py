@@ -102,11 +102,10 @@ def _web_address(text: str) -> str:
 def scene_name(scene: str | Path) -> str:
     """Give the name of a scene as it is shown: of remote files without what is secret.
 
-    >>> scene_name(Path("https://a.org/b/s.tif?key=1")), scene_name("rgb.tif+dsm.tif")
-    ('https://a.org/b/s.tif', 'rgb.tif+dsm.tif')
+    >>> scene_name(Path("https://a.org/b/s.tif?key=1")), scene_name("rgb.tif+https://a.org/dsm.tif?key=1")
+    ('https://a.org/b/s.tif', 'rgb.tif+https://a.org/dsm.tif')
     """
-    parts = split_names(str(scene))
-    return "+".join(str(remote_path(p)) for p in parts) if all(map(is_remote, parts)) else str(scene)
+    return "+".join(str(remote_path(p)) if is_remote(p) else p for p in split_names(str(scene)))
 
 
 def split_names(scene: str) -> list[str]:
@@ -150,8 +149,7 @@ def hash_remote(path: RemotePath) -> tuple[str, str]:
     """Give the SHA-256 of a remote file, and what it is of: its bytes if these are few, else what identifies it."""
     found = ask(path)
     if found.size <= _SMALL_BYTES:
-        rest = b"" if found.size <= len(found.head) else _get(path, len(found.head), found.size - 1)[0]
-        return hashlib.sha256(found.head + rest).hexdigest(), "bytes"
+        return hashlib.sha256(_all_of(path, found)).hexdigest(), "bytes"
     named = "\n".join([str(found.etag), str(found.modified), str(found.size)])
     kinds = [k for k, v in (("etag", found.etag), ("last-modified", found.modified)) if v is not None]
     return hashlib.sha256(named.encode() + found.head).hexdigest(), ", ".join([*kinds, "size", "first bytes"])
@@ -162,7 +160,16 @@ def fetch_text(path: RemotePath, limit: int) -> bytes:
     found = ask(path)
     if found.size > limit:
         raise RasterError(f"{path}: is {found.size / 2**20:.0f} MiB, larger than {limit >> 20} MiB")
-    return found.head if found.size <= len(found.head) else _get(path, 0, found.size - 1)[0]
+    return _all_of(path, found)
+
+
+def _all_of(path: RemotePath, found: Identity) -> bytes:
+    """Give all bytes of a file of which the beginning is there."""
+    rest = b"" if found.size <= len(found.head) else _get(path, len(found.head), found.size - 1)[0]
+    content = found.head + rest
+    if len(content) != found.size:  # a server may give less than it was asked for, and say so
+        raise unreachable(path, f"{len(content)} bytes came of {found.size}")
+    return content
 
 
 def _get(path: RemotePath, first: int, last: int) -> tuple[bytes, http.client.HTTPMessage]:

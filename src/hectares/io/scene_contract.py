@@ -21,7 +21,7 @@ from hectares.io.artefact import fingerprint, sha256_file
 from hectares.io.catalog import ImageFile
 from hectares.io.rasters.raster import open_raster
 from hectares.io.rasters.rescaled import RescaledScene
-from hectares.io.rasters.scenes import SceneFile, open_scene
+from hectares.io.rasters.scenes import PlacedSource, SceneFile, open_scene
 from hectares.io.remote import RemotePath, hash_remote, is_remote, remote_path, scene_name, split_names
 from hectares.io.stac_scene import is_item, item_date, item_files
 from hectares.monitor import Monitor, Problem, track
@@ -184,9 +184,13 @@ def _wanted_bands(spec: SegmenterSpec, source: SceneFile, rule: InputRule, monit
         what = f"has the bands {', '.join(source.bands)}, the segmenter was trained on {', '.join(needed)}"
         monitor.problem(Problem(str(source.path), what, "they are taken in this order; say otherwise with --bidx"))
         return [str(n) for n in range(1, len(source.bands) + 1)]
+    example = ",".join(map(str, range(len(needed), 0, -1)))
+    way_out = f"say which bands of the scene these are with --bidx {example}"
+    if len(source.bands) < len(needed):
+        way_out = f"{len(source.bands)} of {len(needed)} bands are not enough; give a scene with all of them"
     raise BandError(
         f"{source.path}: has no band {', '.join(missing)}; it has {', '.join(source.bands)}. "
-        f"The segmenter takes {', '.join(needed)}: say which bands of the scene these are with --bidx 3,2,1"
+        f"The segmenter takes {', '.join(needed)}: {way_out}"
     )
 
 
@@ -194,7 +198,7 @@ def _unnamed(bands: Sequence[str]) -> bool:
     return all(name == "gray" or name.removeprefix("band_").isdecimal() for name in bands)
 
 
-def compare_gsd(spec: SegmenterSpec, source: SceneFile | RescaledScene, rule: InputRule, monitor: Monitor) -> None:
+def compare_gsd(spec: SegmenterSpec, source: PlacedSource | RescaledScene, rule: InputRule, monitor: Monitor) -> None:
     """Raise GsdError if the pixel size of a scene is not about that of the training images, nor can be made so."""
     if spec.gsd_m is None:
         if rule.resample:
@@ -219,7 +223,7 @@ def compare_gsd(spec: SegmenterSpec, source: SceneFile | RescaledScene, rule: In
         monitor.problem(Problem(str(source.path), what, remedy))
 
 
-def rescale(spec: SegmenterSpec, source: SceneFile, rule: InputRule) -> RescaledScene | None:
+def rescale(spec: SegmenterSpec, source: PlacedSource, rule: InputRule) -> RescaledScene | None:
     """Give a scene with the pixel size of the training images, if that is asked for and its own is another."""
     if not rule.resample or spec.gsd_m is None or not source.grid.is_georeferenced:
         return None

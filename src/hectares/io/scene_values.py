@@ -21,10 +21,12 @@ from hectares.io.artefact import dump_json
 from hectares.io.outputs import commit_file, disk_errors
 from hectares.io.rasters.cog import RasterForm, block_windows, check_written, copy_to_cog, remove_raster, write_plain
 from hectares.io.rasters.raster import open_raster
+from hectares.io.rasters.style import mask_qml_text
 from hectares.io.segmenter import StoredSegmenter
 from hectares.monitor import Monitor, Problem
 
 RANGE_SUFFIX = ".out-of-range.tif"
+_COLOR = "#e6007e"
 RANGE_TAG = "HECTARES_OUT_OF_RANGE"
 _ALL_PX = 2**20
 """A scene of so many pixels is read whole."""
@@ -135,7 +137,7 @@ class RangeRaster:
             return False
 
     def save(self, target: Path, work: Path, source: RasterSource, monitor: Monitor) -> None:
-        """Write it, block by block; `work` is an existing folder on the same file system."""
+        """Write it, block by block, with a style for QGIS; `work` is an existing folder on the same file system."""
         plain, cog = work / "range-plain.tif", work / "range-cog.tif"
         tags = {
             RANGE_TAG: dump_json(self.to_json()),
@@ -148,6 +150,10 @@ class RangeRaster:
             copy_to_cog(plain, cog, source.grid, form, monitor)
             remove_raster(plain)
             check_written(cog, written)
+            style, placed = work / "range.qml", target.with_suffix(".qml")
+            if not placed.exists():  # one that is there may be the user's own
+                style.write_text(mask_qml_text("as in training", "out of range", _COLOR), encoding="utf-8")
+                commit_file(style, placed)
             commit_file(cog, target)
 
 

@@ -32,7 +32,7 @@ def is_item(name: str | Path) -> bool:
 def item_files(path: Path, bands: Sequence[str]) -> list[Path]:
     """Give the files of the assets of an item that hold these bands, in their order, each once.
 
-    Assets are found by their key, their title, and the names of their bands, or else by what these measure. A local
+    Assets are found by their key and the names of their bands, or else by what these measure. A local
     item may name files in its own folder, and any item files on the network; nothing else is followed.
     Raises BandError if a band is not there, InputError if the file is no item.
     """

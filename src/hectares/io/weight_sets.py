@@ -7,6 +7,7 @@ from typing import Any
 
 from hectares.core.weight_sets import WeightSet, WeightSets, known_bands
 from hectares.errors import InputError
+from hectares.io.artefact import sha256_file
 from hectares.io.yaml import read_yaml
 
 TABLE = Path(__file__).with_name("weight_sets.yaml")
@@ -34,3 +35,13 @@ def read_weight_sets(path: Path = TABLE) -> WeightSets:
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: sets: {name}: is not complete ({error})") from error
     return WeightSets(bands, sets)
+
+
+def weights_input(text: str) -> dict[str, str]:
+    """Give the hash of the file that weights are taken from, as an input; {} for weights known by a name.
+
+    >>> weights_input("none")
+    {}
+    """
+    path = Path(text.partition("#sha256=")[0])
+    return {"weights": sha256_file(path)} if path.is_file() else {}

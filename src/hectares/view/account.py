@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hectares.core.gaps import KEY, Gaps
 from hectares.view.numbers import count, difference, percent, score
 from hectares.view.tables import Content, Fact
 
@@ -139,7 +140,7 @@ class Piece:
 
     name: str
     kind: str
-    """class map, scene, segmenter, chips, areas, estimate, change, polygons, evaluation or comparison."""
+    """class map, scene, segmenter, chips, areas, estimate, change, polygons, evaluation, objects or comparison."""
     sha256: str
     content: Content
 
@@ -153,11 +154,19 @@ class Piece:
 class Check:
     """Whether two artefacts belong together."""
 
+    about: Piece
+    """The one that says what it was made from."""
     holds: bool
     sentence: str
 
+    @property
+    def misleads(self) -> bool:
+        """True if numbers stand on the page that are not of what it shows; a map may well lie on another scene."""
+        return not self.holds and self.about.kind not in {"class map", "segmenter"}
+
 
 _KIND_OF_INPUT = {"map": "class map", "scene": "scene", "segmenter": "segmenter", "chips": "chips"}
+_OF_SEVERAL_MAPS = {"areas", "change"}
 _VERBS = {
     "class map": ("was made from", "was not made from"),
     "areas": ("were counted from", "were not counted from"),
@@ -177,9 +186,11 @@ def belong_together(pieces: Sequence[Piece]) -> list[Check]:
 def _checks(piece: Piece, pieces: Sequence[Piece]) -> Iterator[Check]:
     if piece.kind not in _VERBS:  # reference areas are counted from a map that is rarely on the page
         return
-    if piece.kind == "change":
-        yield from _checks_of_change(piece, [p for p in pieces if p.kind == "class map"])
+    if piece.kind in _OF_SEVERAL_MAPS:
+        yield from _checks_of_maps(piece, [p for p in pieces if p.kind == "class map"])
     for role, sha256 in sorted(piece.inputs.items()):
+        if role == "map" and piece.kind in _OF_SEVERAL_MAPS:
+            continue
         given = [p for p in pieces if p.kind == _KIND_OF_INPUT.get(role)]
         if not given and role == "segmenter" and piece.kind == "evaluation":
             for maker in (p for p in pieces if p.kind == "class map" and "segmenter" in p.inputs):
@@ -191,8 +202,8 @@ def _checks(piece: Piece, pieces: Sequence[Piece]) -> Iterator[Check]:
             yield _check(piece, f"the {given[0].kind} {listed}", holds=match is not None)
 
 
-def _checks_of_change(piece: Piece, maps: Sequence[Piece]) -> Iterator[Check]:
-    """Compare with the maps of the page: one of the two dates may be missing, but not both."""
+def _checks_of_maps(piece: Piece, maps: Sequence[Piece]) -> Iterator[Check]:
+    """Compare with the maps of the page: one of two dates or of several maps may be missing, but not all."""
     ours = [p for p in maps if p.sha256 in piece.inputs.values()]
     for found in ours:
         yield _check(piece, f"the class map {found.name}", holds=True)
@@ -202,7 +213,7 @@ def _checks_of_change(piece: Piece, maps: Sequence[Piece]) -> Iterator[Check]:
 
 def _check(piece: Piece, other: str, *, holds: bool) -> Check:
     verb = _VERBS[piece.kind][0 if holds else 1]
-    return Check(holds, f"The {piece.kind} {piece.name} {verb} {other}.")
+    return Check(piece, holds, f"The {piece.kind} {piece.name} {verb} {other}.")
 
 
 def stamp_facts(content: Content) -> tuple[Fact, ...]:
@@ -244,6 +255,8 @@ def map_notes(provenance: Content, shape: tuple[int, int], step: int, *, has_nod
         yield f"The picture is reduced: one of its pixels stands for {step} × {step} of the map."
     if has_nodata:
         yield "What is pale has no class: the sensor saw nothing there."
+    for gap in Gaps.told_by(provenance).sentences():
+        yield f"The map has gaps, where it has no class though something may be there: {gap}."
     share = seen_share(provenance.get("trained_on", ()), shape)
     if share > 0:
         yield f"{percent(share)} of this place was seen in training: there the map looks better than it is elsewhere."
@@ -281,6 +294,9 @@ def area_limits(areas: Content) -> Iterator[str]:
             f"{percent(unseen)} of {areas['map']} is nodata: what lies there is not known and in no class. "
             "Shares are shares of what was observed."
         )
+    for gaps in areas.get(KEY, ()):
+        for gap in Gaps.told_by({KEY: gaps}).sentences():
+            yield f"The map has gaps, whose areas are in no class: {gap}."
 
 
 def score_limits(evaluation: Content, name: str) -> Iterator[str]:

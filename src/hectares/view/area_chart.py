@@ -18,13 +18,28 @@ _TOP, _HEAD = 0.86, 0.62
 _MOST_ZONES = 30
 
 
-def draw_areas(total_ha: Sequence[float], zones_ha: Mapping[str, Sequence[float]], legend: Legend, path: Path) -> None:
-    """Draw the mapped hectares of each class as bars, and below them each zone as one bar of all its classes."""
-    areas_sheet(total_ha, zones_ha, legend).save(path)
+_WHENCE = {"mapped": "counted from the map, whose errors it carries", "reference": "counted from labels"}
 
 
-def areas_sheet(total_ha: Sequence[float], zones_ha: Mapping[str, Sequence[float]], legend: Legend) -> Sheet:
-    """Give the figure of mapped areas; of very many zones, it has the largest."""
+def draw_areas(
+    total_ha: Sequence[float],
+    zones_ha: Mapping[str, Sequence[float]],
+    legend: Legend,
+    path: Path,
+    *,
+    kind: str = "mapped",
+) -> None:
+    """Draw the hectares of each class as bars, and below them each zone as one bar of all its classes.
+
+    `kind` is mapped or reference.
+    """
+    areas_sheet(total_ha, zones_ha, legend, kind=kind).save(path)
+
+
+def areas_sheet(
+    total_ha: Sequence[float], zones_ha: Mapping[str, Sequence[float]], legend: Legend, *, kind: str = "mapped"
+) -> Sheet:
+    """Give the figure of mapped or reference areas; of very many zones, it has the largest."""
     zones = dict(sorted(zones_ha.items(), key=lambda item: -sum(item[1]))[:_MOST_ZONES])
     zones = {name: zones[name] for name in zones_ha if name in zones}
     names = [shorten(name, _NAME_MAX) for name in (*legend.names, *zones)]
@@ -32,8 +47,8 @@ def areas_sheet(total_ha: Sequence[float], zones_ha: Mapping[str, Sequence[float
     width = max(left + _BAR_W + 2 * _NUMBER_W + _MARGIN, 6.4)
     height = _TOP + _ROW * len(legend) + (_HEAD + _ROW * len(zones) if zones else 0.0) + 0.3
     sheet = Sheet(width, height)
-    sheet.text(_MARGIN, 0.28, "Mapped area of each class", TITLE)
-    sheet.text(_MARGIN, 0.56, "counted from the map, whose errors it carries; nodata left out", Style(color=SOFT))
+    sheet.text(_MARGIN, 0.28, f"{kind.capitalize()} area of each class", TITLE)
+    sheet.text(_MARGIN, 0.56, f"{_WHENCE[kind]}; nodata left out", Style(color=SOFT))
     _draw_classes(sheet, left, total_ha, legend, names[: len(legend)])
     if zones:
         _draw_zones(sheet, left, zones, legend, more=len(zones_ha) - len(zones))

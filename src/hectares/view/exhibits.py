@@ -43,7 +43,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Record:
-    """What is stored as JSON: an evaluation, areas, an estimate, change, polygons, a comparison, or chips."""
+    """What is stored as JSON: an evaluation, objects, areas, an estimate, change, polygons, a comparison, or chips."""
 
     piece: Piece
     path: Path
@@ -74,6 +74,7 @@ class Given:
     areas: list[Record] = field(default_factory=list)
     references: list[Record] = field(default_factory=list)
     evaluations: list[Record] = field(default_factory=list)
+    objects: list[Record] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     estimates: list[Record] = field(default_factory=list)
     changes: list[Record] = field(default_factory=list)
@@ -84,7 +85,7 @@ class Given:
     def pieces(self) -> list[Piece]:
         """Give what is common to all of them."""
         areas = (self.areas, self.references, self.estimates, self.changes)
-        scored = (self.evaluations, self.comparisons, self.runs, self.chips)
+        scored = (self.evaluations, self.objects, self.comparisons, self.runs, self.chips)
         groups = (self.maps, self.scenes, *areas, self.polygons, *scored)
         return [item.piece for group in groups for item in group]
 

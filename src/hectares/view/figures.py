@@ -142,18 +142,13 @@ _BAR_ROW = 0.36
 _BAR_TOP = 0.62
 
 
-def draw_areas(path: Path, bars: Sequence[Bar]) -> None:
-    """Draw the mapped area of each class as a bar, with a mark where the reference lies."""
-    areas_sheet(bars).save(path)
-
-
-def areas_sheet(bars: Sequence[Bar]) -> Sheet:
-    """Give the chart of areas; see `draw_areas`."""
+def areas_sheet(bars: Sequence[Bar], kind: str = "mapped") -> Sheet:
+    """Give the chart of areas: each class as a bar, with a mark where the reference lies; `kind` is that of bars."""
     names = [shorten(bar.name, 2.4) for bar in bars]
     left = 0.42 + max(text_width(name) for name in names)
     sheet = Sheet(9.0, _BAR_TOP + _BAR_ROW * len(bars) + 0.2)
     with_reference = any(bar.reference_ha is not None for bar in bars)
-    _draw_key(sheet, left, with_reference=with_reference)
+    _draw_key(sheet, left, kind, with_reference=with_reference)
     width, largest = sheet.width - left - 2.0, max(bar.end_ha for bar in bars) or 1.0
     axes = sheet.axes(left, _BAR_TOP, width, _BAR_ROW * len(bars))
     axes.set(xlim=(0, largest), ylim=(len(bars), 0))
@@ -190,8 +185,8 @@ def _draw_bar(axes: Axes, bar: Bar, y: float) -> None:
             axes.vlines(bar.reference_ha, *ends, color=color, linewidth=width, linestyles="solid", clip_on=False)
 
 
-def _draw_key(sheet: Sheet, left: float, *, with_reference: bool) -> None:
-    what = "bar: mapped area" + (
+def _draw_key(sheet: Sheet, left: float, kind: str, *, with_reference: bool) -> None:
+    what = f"bar: {kind} area" + (
         ", and its difference from the reference" if with_reference else ", and share of the total"
     )
     if not with_reference:

@@ -13,6 +13,7 @@ from hectares.view.compared_runs import comparison_section
 from hectares.view.estimates import estimate_section
 from hectares.view.exhibits import Given, Map, Record, intact
 from hectares.view.numbers import hectares, percent
+from hectares.view.objects import object_section
 from hectares.view.page import Image
 from hectares.view.place import place_line
 from hectares.view.polygons import polygon_section
@@ -111,6 +112,7 @@ def _parts(given: Given, areas: Mapping[str, AreaTable]) -> Iterator[Part]:
         (given.changes, _change_part),
         (given.polygons, _polygons_part),
         (given.evaluations, _scores_part),
+        (given.objects, _objects_part),
         (given.comparisons, _comparison_part),
         (given.chips, _chips_part),
     )
@@ -172,6 +174,15 @@ def _scores_part(record: Record) -> Part:
     heads = ("class", "IoU", "F1", "precision", "recall", "reference px")
     overall = ", ".join(f"{fact.label} {fact.value}" for fact in s.overall)
     return Part(f"Scores {s.title}", f"{s.scored} {overall}.", Table(heads, rows, tuple(c.color for c in s.lines)))
+
+
+def _objects_part(record: Record) -> Part:
+    s = object_section(record.content, record.piece.name)
+    lines = [*s.lines, *([] if s.overall is None else [s.overall])]
+    heads = ("class", *s.count_heads, *s.average_heads)
+    rows = tuple((line.name, *line.counts, *line.averages) for line in lines)
+    note = f"{s.compared} Counted from an IoU of {s.iou}. {s.caution}".strip()
+    return Part(f"Objects {s.title}", note, Table(heads, rows))
 
 
 def _comparison_part(record: Record) -> Part:

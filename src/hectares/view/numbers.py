@@ -8,7 +8,7 @@ from collections.abc import Iterable
 NONE = "–"
 _PERCENT = "\N{NO-BREAK SPACE}%"
 _LEAST_HA = 1e-8
-"""A square centimeter: less of it is not written in digits."""
+"""A square centimeter: less than that is what rounding leaves, on a map of any pixel size."""
 _LEAST_DIGITS, _MOST_DIGITS = 4, 6
 """Significant digits of the largest value of a column: an area is not known better than that."""
 
@@ -45,13 +45,11 @@ def hectares(value: float | None) -> str:
     >>> hectares(1234.567), hectares(0.0096), hectares(0.99996), hectares(0.0), hectares(-0.00123), hectares(None)
     ('1,234.57', '0.00960', '1.00', '0.00', '-0.00123', '–')
     >>> hectares(2e-11), hectares(-2e-11)
-    ('<0.00000001', '>-0.00000001')
+    ('0.00', '0.00')
     """
     if value is None or not math.isfinite(value):
         return NONE
-    if 0 < abs(value) < _LEAST_HA:
-        return f"<{_LEAST_HA:.8f}" if value > 0 else f">-{_LEAST_HA:.8f}"
-    rounded = float(f"{value:.2e}")
+    rounded = float(f"{value:.2e}") if abs(value) >= _LEAST_HA else 0.0
     if rounded == 0 or abs(rounded) >= 1:
         return number(value, 2)
     return number(value, 2 - math.floor(math.log10(abs(rounded))))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hectares.view.account import Check
@@ -14,6 +15,7 @@ from hectares.view.cards import DataSection
 from hectares.view.changes import ChangeSection
 from hectares.view.compared_runs import ComparisonSection
 from hectares.view.estimates import EstimateSection
+from hectares.view.objects import ObjectSection
 from hectares.view.polygons import PolygonSection
 from hectares.view.sheet import Sheet
 from hectares.view.tables import AreaSection, Fact, ScoreSection
@@ -168,6 +170,7 @@ class Page:
     changes: tuple[ChangeFigures, ...] = ()
     polygons: tuple[PolygonSection, ...] = ()
     scores: tuple[ScoreFigures, ...] = ()
+    objects: tuple[ObjectSection, ...] = ()
     comparisons: tuple[ComparisonFigures, ...] = ()
     runs: tuple[RunSection, ...] = ()
     data: tuple[DataSection, ...] = ()
@@ -175,19 +178,23 @@ class Page:
     """How the maps were made."""
     limits: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What does not belong to the rest of the page, by the anchor of its section."""
     sources: tuple[Source, ...] = field(default=())
 
     @property
     def contents(self) -> tuple[tuple[str, str], ...]:
         """The parts that are there: anchor of the first of each, and what it is called."""
+        mapped = any(item.section.kind == "mapped" for item in self.areas)
         parts = (
             ("map-1", "Map", self.maps),
             ("scene-1", "Scene", self.scenes),
-            ("area-1", "Mapped area", self.areas),
+            ("area-1", "Mapped area" if mapped else "Reference area", self.areas),
             ("estimate-1", "Estimated area", self.estimates),
             ("change-1", "Change", self.changes),
             ("polygons-1", "Polygons", self.polygons),
             ("scores-1", "How good it is", self.scores),
+            ("objects-1", "Objects", self.objects),
             ("comparison-1", "Comparison", self.comparisons),
             ("made", "How it was made", self.runs or self.story),
             ("data-1", "Training data", self.data),

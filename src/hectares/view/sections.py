@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from hectares.view.estimates import estimate_limits, estimate_section
 from hectares.view.exhibits import Given, Map, Record, Scene, intact
 from hectares.view.figures import areas_sheet, history_sheet
 from hectares.view.numbers import count, percent
+from hectares.view.objects import ObjectSection, object_facts, object_limits, object_section
 from hectares.view.page import (
     AreaFigures,
     ChangeFigures,
@@ -61,11 +62,12 @@ def compose(given: Given, heads: Heads, *, max_zones: int) -> Page:
     scores = tuple(_score_sections(given))
     maps, alone = _map_sections(given, areas)
     pieces = given.pieces()
+    checks = account.belong_together([p for p in pieces if p not in [s.piece for s in alone]])
     return Page(
         title=heads.title or Path(pieces[0].name).stem,
         subtitle=", ".join(_places(given, heads.place)),
         version=heads.version,
-        key_figures=tuple(_key_figures(given, areas, scores)),
+        key_figures=tuple(_key_figures(given, areas, scores, {c.about.sha256 for c in checks if not c.holds})),
         maps=tuple(maps),
         scenes=tuple(SceneSection(s.piece.name, _scene_facts(s), scene_image(s)) for s in alone),
         areas=areas,
@@ -73,14 +75,34 @@ def compose(given: Given, heads: Heads, *, max_zones: int) -> Page:
         changes=tuple(_change_sections(given)),
         polygons=tuple(_polygon_sections(given)),
         scores=scores,
+        objects=tuple(_object_sections(given)),
         comparisons=tuple(_comparison_sections(given)),
         runs=tuple(_run_sections(given)),
         data=tuple(_data_sections(given)),
         story=tuple(sentence for m in given.maps for sentence in account.mapping_story(m.piece.name, m.piece.content)),
         limits=tuple(_limits(given)),
-        checks=tuple(account.belong_together([p for p in pieces if p not in [s.piece for s in alone]])),
+        checks=tuple(checks),
+        doubts=_doubts(given, checks),
         sources=tuple(Source(p.name, p.kind, p.sha256, account.stamp_facts(p.content)) for p in pieces),
     )
+
+
+def _doubts(given: Given, checks: Sequence[account.Check]) -> dict[str, tuple[str, ...]]:
+    """Give what does not belong to the rest of the page, by the anchor of the section that it stands in."""
+    shown: dict[str, Sequence[Map | Record]] = {
+        "map": given.maps,
+        "area": given.areas or given.references,
+        "estimate": given.estimates,
+        "change": given.changes,
+        "polygons": given.polygons,
+        "scores": given.evaluations,
+    }
+    anchors = {f"{part}-{n}": item.piece for part, items in shown.items() for n, item in enumerate(items, start=1)}
+    found = {
+        anchor: tuple(c.sentence for c in checks if c.about == piece and not c.holds)
+        for anchor, piece in anchors.items()
+    }
+    return {anchor: sentences for anchor, sentences in found.items() if sentences}
 
 
 def _places(given: Given, name: str | None) -> Iterator[str]:
@@ -92,24 +114,35 @@ def _places(given: Given, name: str | None) -> Iterator[str]:
         yield place_line(grids[0])
 
 
-def _key_figures(given: Given, areas: Sequence[AreaFigures], scores: Sequence[ScoreFigures]) -> Iterator[Fact]:
-    """What a reader wants to know first, where there is one answer."""
+def _key_figures(
+    given: Given, areas: Sequence[AreaFigures], scores: Sequence[ScoreFigures], doubted: Collection[str]
+) -> Iterator[Fact]:
+    """What a reader wants to know first, where there is one answer; what is of a map not shown has its name."""
+
+    def of_map(record: Record) -> str:
+        name = record.content.get("map")
+        return f" of {name}" if name and record.piece.sha256 in doubted else ""
+
     if len(areas) == 1:
-        section = areas[0].section
-        yield Fact("observed area", f"{section.observed.hectares} ha")
+        section, other = areas[0].section, of_map((given.areas or given.references)[0])
+        yield Fact(f"observed area{other}", f"{section.observed.hectares} ha")
         largest = max(section.bars, key=lambda bar: bar.mapped_ha)
         share = next(line.share for line in section.lines if line.name == largest.name)
-        yield Fact(f"largest class: {largest.name}", share)
+        yield Fact(f"largest class{other}: {largest.name}", share)
     if len(given.estimates) == 1:
         with intact(given.estimates[0].path):
-            overall = given.estimates[0].content["total"]["overall"]
-            yield Fact("of the area mapped right (estimated)", percent(overall["accuracy"]))
+            overall, other = given.estimates[0].content["total"]["overall"], of_map(given.estimates[0])
+            yield Fact(f"of the area{other} mapped right (estimated)", percent(overall["accuracy"]))
     if len(scores) == 1:
         content = given.evaluations[0].content
-        where = f"the {content['split']} split" if content.get("split") else str(content.get("reference"))
+        compared = f"{content.get('map')} against {content.get('reference')}"
+        where = f"the {content['split']} split" if content.get("split") else compared
         overall = {fact.label: fact.value for fact in scores[0].section.overall}
         yield Fact(f"of the scored pixels right ({where})", overall["accuracy"])
-        yield Fact("mean IoU", overall["mean IoU"])
+        yield Fact(f"mean IoU{of_map(given.evaluations[0])}", overall["mean IoU"])
+    if len(given.objects) == 1:
+        with intact(given.objects[0].path):
+            yield from object_facts(given.objects[0].content)
 
 
 # --- Maps and scenes --------------------------------------------------------------------------------------
@@ -138,7 +171,7 @@ def _on_one_grid(a: Grid, b: Grid) -> bool:
 
 
 def _section_of(item: Map, given: Given, areas: Sequence[AreaFigures]) -> AreaSection | None:
-    pairs = zip(given.areas, areas, strict=False)  # without mapped areas, the reference has a section alone
+    pairs = zip(given.areas or given.references, areas, strict=True)
     return next((a.section for r, a in pairs if r.piece.inputs.get("map") == item.piece.sha256), None)
 
 
@@ -191,7 +224,7 @@ def _area_sections(given: Given, max_zones: int) -> Iterator[AreaFigures]:
             content = None if beside is None else beside.content
             section = area_section(record.content, content, max_zones=max_zones)
             told = "; ".join(f"{line.name} {line.hectares} ha, {line.share}" for line in section.lines)
-            chart = Image.of_sheet(areas_sheet(section.bars), f"Bar chart of areas. {told}.")
+            chart = Image.of_sheet(areas_sheet(section.bars, section.kind), f"Bar chart of areas. {told}.")
             yield AreaFigures(section, chart)
 
 
@@ -217,6 +250,12 @@ def _polygon_sections(given: Given) -> Iterator[PolygonSection]:
     for record in given.polygons:
         with intact(record.path):
             yield polygon_section(record.content)
+
+
+def _object_sections(given: Given) -> Iterator[ObjectSection]:
+    for record in given.objects:
+        with intact(record.path):
+            yield object_section(record.content, record.piece.name)
 
 
 def _comparison_sections(given: Given) -> Iterator[ComparisonFigures]:
@@ -271,6 +310,9 @@ def _limits(given: Given) -> Iterator[str]:
     for record in given.evaluations:
         with intact(record.path):
             yield from account.score_limits(record.content, record.piece.name)
+    for record in given.objects:
+        with intact(record.path):
+            yield from object_limits(record.content, record.piece.name)
     told_of = (
         (estimate_limits, given.estimates),
         (change_limits, given.changes),
@@ -283,5 +325,5 @@ def _limits(given: Given) -> Iterator[str]:
     for run in given.runs:
         with intact(run.folder):
             yield from model_limits(run.piece.content, run.piece.name)
-    if not (given.evaluations or given.estimates or given.comparisons):
+    if not (given.evaluations or given.estimates or given.comparisons or given.objects):
         yield account.NO_SCORES

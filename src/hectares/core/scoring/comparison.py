@@ -232,7 +232,7 @@ def compare_subjects(
         overall, iou = (None, None) if line.name == reference else apart(line.name, reference)
         lines.append(replace(line, overall_apart=overall, iou_apart=iou))
     others = {line.name: apart(best.name, line.name)[0][CHOSEN] for line in scored if line is not best}
-    verdict = judge(best, lines, others, f"{len(floor.parts.units)} {floor.parts.what_unit}")
+    verdict = judge(best, lines, others, f"{len(floor.parts.units)} {floor.parts.what_unit}", level=how.level)
     return Comparison(tuple(lines), reference, verdict, tuple(classes), view.name)
 
 
@@ -253,9 +253,14 @@ def highest(lines: Sequence[Line]) -> Line:
     return max(lines, key=lambda line: -1.0 if np.isnan(line.miou) else line.miou)
 
 
-def judge(best: Line, lines: Sequence[Line], others: Mapping[str, Apart], units: str) -> Verdict:
-    """Say what the paired intervals of the differences to the best run mean; `others` are best minus other."""
-    better = tuple(name for name, (_, low, _, _) in others.items() if low > 0)
+def judge(
+    best: Line, lines: Sequence[Line], others: Mapping[str, Apart], units: str, *, level: float = 0.95
+) -> Verdict:
+    """Say what the paired differences to the best run mean; `others` are best minus other.
+
+    Better is what lies below the best by the interval and by the p-value: with few units the two may disagree.
+    """
+    better = tuple(name for name, (_, low, _, p) in others.items() if low > 0 and not p > 1 - level)
     unsure = tuple(name for name, (_, low, _, _) in others.items() if np.isnan(low))
     alike = tuple(name for name in others if name not in better and name not in unsure)
     sentence = _sentence(best, {line.name: line.miou for line in lines}, others, (better, alike, unsure), units)

@@ -111,7 +111,8 @@ def intervals_record(parts: Parts, how: Resampling) -> dict[str, Any]:
     record |= {"method": how.method, "draws": how.draws, "seed": how.seed}
     if units < LEAST_UNITS:
         record["note"] = (
-            f"no intervals: {units} {parts.what_unit} are too few to say how scores vary, {LEAST_UNITS} are the least"
+            f"no intervals: it takes at least {LEAST_UNITS} {parts.what_unit} to say how scores vary, "
+            f"and there {'is' if units == 1 else 'are'} {units}"
         )
     elif parts.what_unit.startswith("blocks") or parts.what_unit.endswith("few groups"):
         alike = "blocks of one scene" if parts.what_unit.startswith("blocks") else "scenes of one group"

@@ -158,18 +158,6 @@ def _assisted_rows(
                           None, None, None, None, None, None, way, _known(effect[k]))  # fmt: skip
 
 
-def outside_interval(rows: Sequence[EstimateRow]) -> list[EstimateRow]:
-    """Give the rows whose mapped area is not within the interval of the estimate: the map is biased there."""
-    return [
-        r
-        for r in rows
-        if r.mapped_ha is not None
-        and r.ci_low_ha is not None
-        and r.ci_high_ha is not None
-        and not r.ci_low_ha <= r.mapped_ha <= r.ci_high_ha
-    ]
-
-
 def _in_ha(area: Estimate, k: int) -> tuple[float | None, float | None, float | None, float | None]:
     return _ha(area.value[k]), _ha(area.se[k]), _ha(area.low[k]), _ha(area.high[k])
 

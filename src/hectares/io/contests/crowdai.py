@@ -68,7 +68,7 @@ def write_crowdai(
     `shapes` are run lengths, which are exact, or polygons, which have no holes.
     """
     numbers = image_numbers(entries, images)
-    count = crowded = holes = 0
+    count = crowded = holes = thin = 0
     with work.open("w", encoding="ascii") as file:
         file.write("[")
         for entry, number in track(list(zip(entries, numbers, strict=True)), monitor, "finding buildings"):
@@ -80,6 +80,9 @@ def write_crowdai(
             crowded += len(objects) > MOST
             for i in surest.tolist():
                 record, hole = _prediction(objects, i, number, CLASSES["building"], shapes)
+                if record is None:
+                    thin += 1
+                    continue
                 file.write((",\n" if count else "\n") + json.dumps(record, sort_keys=True, allow_nan=False))
                 count += 1
                 holes += hole
@@ -87,6 +90,10 @@ def write_crowdai(
     if crowded:
         what = f"{crowded} image(s) have more than {MOST} buildings"
         monitor.problem(Problem(str(entries[0].path.parent), what, f"the {MOST} surest of each are written", "note"))
+    if thin:
+        what = f"{thin} building(s) cover no center of a pixel once they are simplified"
+        remedy = "they are left out; a smaller --simplify-px or --shapes polygons keeps them"
+        monitor.problem(Problem(str(entries[0].path.parent), what, remedy))
     if holes:
         what = f"{holes} building(s) have holes, which rings of COCO cannot show"
         monitor.problem(Problem(str(entries[0].path.parent), what, "they are filled; --shapes rle keeps them"))
@@ -115,10 +122,9 @@ def image_numbers(entries: Sequence[MapEntry], images: Mapping[int, CocoImage] |
 
 
 def _refuse_size(entry: MapEntry, shape: tuple[int, int], image: CocoImage | None) -> None:
-    expected = (SIDE_PX, SIDE_PX) if image is None else (image.height, image.width)
-    if image is not None and shape != expected:
+    if image is not None and shape != (image.height, image.width):
         raise ConfigError(
-            f"{entry.path}: has {shape[0]} x {shape[1]} px, its image {image.file_name} {expected[0]} x {expected[1]} "
+            f"{entry.path}: has {shape[0]} x {shape[1]} px, its image {image.file_name} {image.height} x {image.width} "
             "(height x width); map the image itself"
         )
 
@@ -129,19 +135,23 @@ def _surest(objects: MapObjects) -> NDArray[np.intp]:
     return np.sort(np.argsort(-keys, kind="stable")[:MOST])
 
 
-def _prediction(objects: MapObjects, i: int, number: int, category: int, shapes: Shapes) -> tuple[dict[str, Any], bool]:
-    """Give a prediction, and whether it lost a hole."""
+def _prediction(
+    objects: MapObjects, i: int, number: int, category: int, shapes: Shapes
+) -> tuple[dict[str, Any] | None, bool]:
+    """Give a prediction, None if it has no pixel, and whether it lost a hole."""
     polygon = objects.polygons[i]
-    left, top, right, bottom = polygon.bounds
     score = 1.0 if np.isnan(objects.scores[i]) else round(float(objects.scores[i]), _DECIMALS)
     record: dict[str, Any] = {"image_id": number, "category_id": category, "score": score}
-    record["bbox"] = [left, top, right - left, bottom - top]
     if shapes == "polygons":
+        left, top, right, bottom = polygon.bounds
         ring = shapely.get_coordinates(polygon.exterior)[:-1]
-        return record | {"segmentation": [ring.ravel().tolist()]}, len(polygon.interiors) > 0
+        box = [left, top, right - left, bottom - top]
+        return record | {"bbox": box, "segmentation": [ring.ravel().tolist()]}, len(polygon.interiors) > 0
     mask, window = object_mask(polygon, objects.shape)
-    counts = mask_counts(mask, (window.row, window.col), objects.shape)
-    runs = compressed(counts, objects.shape)
+    if not mask.any():
+        return None, False
+    runs = compressed(mask_counts(mask, (window.row, window.col), objects.shape), objects.shape)
+    record["bbox"] = masks.toBbox(runs).tolist()
     return record | {"segmentation": {"size": runs["size"], "counts": runs["counts"].decode("ascii")}}, False
 
 

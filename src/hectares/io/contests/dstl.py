@@ -193,8 +193,9 @@ def check_dstl(
 def _order_faults(rows: Sequence[tuple[int, str, str]], template: Sequence[tuple[str, int]] | None) -> list[Fault]:
     """Compare image and class of each row with the template; without one, with ten classes of each image."""
     faults = []
-    keys = [(name, number) for _, name, number in rows]
-    for (line, name, number), times in zip(rows, (Counter(keys)[k] for k in keys), strict=True):
+    often = Counter((name, number) for _, name, number in rows)
+    for line, name, number in rows:
+        times = often[name, number]
         if not number.isdecimal() or int(number) not in CLASS_TYPES:
             faults.append(Fault(f"row {line}, column {COLUMNS[1]}", f"is {number!r}", "a class of 1 to 10"))
         if times > 1:

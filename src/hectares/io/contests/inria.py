@@ -14,19 +14,28 @@ import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from hectares.core.window import Window
-from hectares.errors import ConfigError, InputError
-from hectares.io.contests.map_objects import open_entry
-from hectares.io.contests.pictures import PictureArchive, open_pictures, write_picture
+from hectares.io.contests.pictures import (
+    Paint,
+    PictureRules,
+    by_name,
+    open_pictures,
+    picture_faults,
+    write_pictures,
+)
 from hectares.io.contests.submission import Fault, MapEntry, listed, match_classes
-from hectares.io.rasters.raster import open_raster
-from hectares.monitor import Monitor, Problem, track
+from hectares.io.rasters.class_map import ClassMap
+from hectares.monitor import Monitor
 
 CLASSES = {"building": 255}
 CITIES = ("bellingham", "bloomington", "innsbruck", "sfo", "tyrol-e")
 TILES = tuple(f"{city}{n}.tif" for city in CITIES for n in range(1, 37))
 SIDE_PX = 5000
-_ROWS = 512
+_BAND = "one band of uint8"
+_RULES = {
+    False: PictureRules(1, _BAND, {"other": (0,), "building": (255,)}, "0 and 255 only"),
+    True: PictureRules(1, _BAND, {}, "0 and 1"),
+}
+"""By whether a pixel is one bit, which has no other values."""
 
 
 def picture_name(path: Path) -> str:
@@ -48,22 +57,14 @@ def write_inria(
     packed: bool,
 ) -> int:
     """Write a picture of each map into an archive or folder; give how many. `scratch` is where one is made."""
-    names = [picture_name(entry.path) for entry in entries]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{next(n for n in names if names.count(n) > 1)}: two maps are of this tile; give one")
-    archive = PictureArchive(work, packed=packed)
-    for entry in track(entries, monitor, "writing pictures"):
-        with open_entry(entry) as opened:
-            wanted = match_classes(entry.path, opened.legend, CLASSES, renamed)
-            values = np.zeros((256, 1), np.uint8)
-            values[list(wanted), 0] = 255
-            unknown = write_picture(scratch, opened, values, np.zeros(1, np.uint8))
-        if unknown:
-            what = f"{unknown} pixel(s) are nodata"
-            monitor.problem(Problem(str(entry.path), what, "they are 0 in the picture: no building"))
-        archive.add(picture_name(entry.path), scratch)
-    archive.close()
-    return len(entries)
+
+    def paint(entry: MapEntry, opened: ClassMap) -> Paint:
+        values = np.zeros((256, 1), np.uint8)
+        values[list(match_classes(entry.path, opened.legend, CLASSES, renamed)), 0] = 255
+        return Paint(values, np.zeros(1, np.uint8))
+
+    named, nodata = by_name(entries, picture_name), "they are 0 in the picture: no building"
+    return write_pictures(work, scratch, named, paint, monitor, packed=packed, nodata=nodata)
 
 
 def check_inria(path: Path) -> tuple[list[Fault], int]:
@@ -82,7 +83,7 @@ def check_inria(path: Path) -> tuple[list[Fault], int]:
         if name in seen:
             faults.append(Fault(name, "stands twice in the archive", "each tile once"))
         seen.append(name)
-        faults += _picture_faults(name, file)
+        faults += picture_faults(name, file, _RULES[_is_one_bit(file)], side_px=SIDE_PX)
     strange = [n for n in seen if n not in TILES]
     if strange:
         named = f"the tiles of the test set, {TILES[0]} to {TILES[-1]}"
@@ -92,31 +93,6 @@ def check_inria(path: Path) -> tuple[list[Fault], int]:
         found = f"lacks {len(missing)} of {len(TILES)} tiles: {listed(missing)}"
         faults.append(Fault("the archive", found, "all tiles of the test set", incomplete=True))
     return faults, len(seen)
-
-
-def _picture_faults(name: str, file: Path) -> list[Fault]:
-    try:
-        raster = open_raster(file, use_nodata=False, expand_palette=False)
-    except InputError as error:
-        return [Fault(name, f"cannot be read ({str(error).split(': ', 1)[-1]})", "a GeoTIFF")]
-    try:
-        count, kind, (height, width) = len(raster.facts.bands), raster.facts.dtype, raster.grid.shape
-        if count != 1 or str(kind) != "uint8":
-            return [Fault(name, f"has {count} band(s) of {kind}", "one band of uint8")]
-        faults = []
-        if (height, width) != (SIDE_PX, SIDE_PX):
-            faults.append(Fault(name, f"has {height} x {width} px", f"{SIDE_PX} x {SIDE_PX} px", incomplete=True))
-        values: set[int] = set()
-        for row in range(0, height, _ROWS):
-            window = Window(row, 0, min(_ROWS, height - row), width)
-            values |= set(np.unique(raster.read(window).image).tolist())
-        wanted = {0, 1} if _is_one_bit(file) else {0, 255}
-        if not values <= wanted:
-            odd = sorted(values - wanted)
-            faults.append(Fault(name, f"has the value(s) {listed(list(map(str, odd)))}", "0 and 255 only"))
-    finally:
-        raster.close()
-    return faults
 
 
 def _is_one_bit(file: Path) -> bool:

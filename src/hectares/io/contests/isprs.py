@@ -12,20 +12,24 @@ from pathlib import Path
 import numpy as np
 
 from hectares.core.colors import Color
-from hectares.core.window import Window
-from hectares.errors import ConfigError, InputError, LegendError
-from hectares.io.contests.map_objects import open_entry
-from hectares.io.contests.pictures import PictureArchive, open_pictures, write_picture
+from hectares.errors import ConfigError, LegendError
+from hectares.io.contests.pictures import (
+    Paint,
+    PictureRules,
+    by_name,
+    open_pictures,
+    picture_faults,
+    write_pictures,
+)
 from hectares.io.contests.submission import Fault, MapEntry, listed, match_classes
-from hectares.io.rasters.raster import open_raster
-from hectares.monitor import Monitor, Problem, track
+from hectares.io.rasters.class_map import ClassMap
+from hectares.monitor import Monitor
 
 REST = "clutter"
 """Class of pixels that a map says nothing of."""
 POTSDAM_PX = 6000
 _POTSDAM = re.compile(r"potsdam_0*(\d+)_0*(\d+)(?!\d)", re.IGNORECASE)
 _VAIHINGEN = re.compile(r"area0*(\d+)(?!\d)", re.IGNORECASE)
-_ROWS = 512
 
 
 def picture_name(path: Path) -> str:
@@ -59,28 +63,21 @@ def write_isprs(
 
     Raises LegendError if a map has a class that the benchmark does not have: every pixel needs a color.
     """
-    names = [picture_name(entry.path) for entry in entries]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{next(n for n in names if names.count(n) > 1)}: two maps are of this tile; give one")
-    archive = PictureArchive(work, packed=packed)
-    for name, entry in track(list(zip(names, entries, strict=True)), monitor, "writing pictures"):
-        with open_entry(entry) as opened:
-            found = match_classes(entry.path, opened.legend, colors, renamed)
-            lacking = [n for k, n in enumerate(opened.legend.names) if k not in found]
-            if lacking:
-                raise LegendError(
-                    f"{entry.path}: {listed(lacking)} is no class of the benchmark, and has no color there; it has "
-                    f"{listed(list(colors), 12)}: say which is which with --rename, like road=impervious surface"
-                )
-            values = np.zeros((256, 3), np.uint8)
-            values[list(found)] = list(found.values())
-            unknown = write_picture(scratch, opened, values, np.array(colors[REST], np.uint8))
-        if unknown:
-            what = f"{unknown} pixel(s) are nodata, and every pixel needs a class"
-            monitor.problem(Problem(str(entry.path), what, f"they are {REST} in the picture"))
-        archive.add(name, scratch)
-    archive.close()
-    return len(entries)
+
+    def paint(entry: MapEntry, opened: ClassMap) -> Paint:
+        found = match_classes(entry.path, opened.legend, colors, renamed)
+        lacking = [n for k, n in enumerate(opened.legend.names) if k not in found]
+        if lacking:
+            raise LegendError(
+                f"{entry.path}: {listed(lacking)} is no class of the benchmark, and has no color there; it has "
+                f"{listed(list(colors), 12)}: say which is which with --rename, like road=impervious surface"
+            )
+        values = np.zeros((256, 3), np.uint8)
+        values[list(found)] = list(found.values())
+        return Paint(values, np.array(colors[REST], np.uint8))
+
+    named, nodata = by_name(entries, picture_name), f"every pixel needs a class: they are {REST} in the picture"
+    return write_pictures(work, scratch, named, paint, monitor, packed=packed, nodata=nodata)
 
 
 def check_isprs(path: Path, colors: Mapping[str, Color], tiles: Sequence[str]) -> tuple[list[Fault], int]:
@@ -88,6 +85,8 @@ def check_isprs(path: Path, colors: Mapping[str, Color], tiles: Sequence[str]) -
 
     `tiles` are the names of the pictures of the test tiles of Potsdam and Vaihingen; those of one city are enough.
     """
+    expected = f"one of {', '.join(f'{n} {c}' for n, c in colors.items())}"
+    rules = PictureRules(3, "red, green and blue as uint8", colors, expected)
     faults: list[Fault] = []
     seen: list[str] = []
     for name, file in open_pictures(path):
@@ -102,8 +101,11 @@ def check_isprs(path: Path, colors: Mapping[str, Color], tiles: Sequence[str]) -
             like = "top_potsdam_2_13_class.tif or top_mosaic_09cm_area2_class.tif, at the top"
             faults.append(Fault(name, "is no name of a result", like))
             continue
+        if name in seen:
+            faults.append(Fault(name, "stands twice in the archive", "each tile once"))
         seen.append(name)
-        faults += _picture_faults(name, file, colors)
+        side_px = POTSDAM_PX if name.startswith("top_potsdam") else None
+        faults += picture_faults(name, file, rules, side_px=side_px)
     for city in ("top_potsdam", "top_mosaic"):
         wanted = [t for t in tiles if t.startswith(city)]
         missing = [t for t in wanted if t not in seen]
@@ -113,32 +115,3 @@ def check_isprs(path: Path, colors: Mapping[str, Color], tiles: Sequence[str]) -
     if not seen:
         faults.append(Fault("the archive", "has no picture", "one for each test tile"))
     return faults, len(seen)
-
-
-def _picture_faults(name: str, file: Path, colors: Mapping[str, Color]) -> list[Fault]:
-    try:
-        raster = open_raster(file, use_nodata=False, expand_palette=False)
-    except InputError as error:
-        return [Fault(name, f"cannot be read ({str(error).split(': ', 1)[-1]})", "a GeoTIFF")]
-    try:
-        count, kind, (height, width) = len(raster.facts.bands), raster.facts.dtype, raster.grid.shape
-        if count != 3 or str(kind) != "uint8":
-            return [Fault(name, f"has {count} band(s) of {kind}", "red, green and blue as uint8")]
-        faults = []
-        if name.startswith("top_potsdam") and (height, width) != (POTSDAM_PX, POTSDAM_PX):
-            faults.append(Fault(name, f"has {height} x {width} px", f"{POTSDAM_PX} x {POTSDAM_PX} px", incomplete=True))
-        known = {(r << 16) + (g << 8) + b for r, g, b in colors.values()}
-        for row in range(0, height, _ROWS):
-            image = raster.read(Window(row, 0, min(_ROWS, height - row), width)).image.astype(np.int32)
-            packed = (image[0] << 16) + (image[1] << 8) + image[2]
-            odd = ~np.isin(packed, list(known))
-            if odd.any():
-                y, x = np.argwhere(odd)[0].tolist()
-                color = tuple(image[:, y, x].tolist())
-                place = f"{name}, row {row + y}, column {x}"
-                listed_colors = ", ".join(f"{n} {c}" for n, c in colors.items())
-                faults.append(Fault(place, f"has the color {color}", f"one of {listed_colors}"))
-                break
-    finally:
-        raster.close()
-    return faults

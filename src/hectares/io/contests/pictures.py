@@ -5,8 +5,11 @@ from __future__ import annotations
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import rasterio
@@ -15,9 +18,12 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from hectares.core.legend import IGNORE
 from hectares.core.window import Window
-from hectares.errors import InputError
-from hectares.io.contests.submission import Fault
+from hectares.errors import ConfigError, InputError
+from hectares.io.contests.map_objects import open_entry
+from hectares.io.contests.submission import Fault, MapEntry
 from hectares.io.rasters.class_map import ClassMap
+from hectares.io.rasters.raster import open_raster
+from hectares.monitor import Monitor, Problem, track
 
 _ROWS = 512
 _MOST_BYTES = 2**31
@@ -26,14 +32,56 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 """What the clock says in every archive."""
 
 
-def write_picture(path: Path, opened: ClassMap, values: NDArray[np.uint8], rest: NDArray[np.uint8]) -> int:
-    """Write a map as a GeoTIFF of the values (256, bands) of its class indices; give how many pixels are nodata.
+@dataclass(frozen=True)
+class Paint:
+    """What the pixels of a map become."""
 
-    These get the value `rest` (bands,).
+    values: NDArray[np.uint8]
+    """(256, bands) of each class index."""
+    rest: NDArray[np.uint8]
+    """(bands,) of nodata."""
+
+
+def write_pictures(
+    work: Path,
+    scratch: Path,
+    entries: Mapping[str, MapEntry],
+    paint: Callable[[MapEntry, ClassMap], Paint],
+    monitor: Monitor,
+    *,
+    packed: bool,
+    nodata: str,
+) -> int:
+    """Write a picture of each map, by its name, into an archive or folder; give how many.
+
+    `scratch` is where one is made; `nodata` says what becomes of pixels without a class.
     """
+    with PictureArchive(work, packed=packed) as archive:
+        for name, entry in track(list(entries.items()), monitor, "writing pictures"):
+            with open_entry(entry) as opened:
+                unknown = write_picture(scratch, opened, paint(entry, opened))
+            if unknown:
+                monitor.problem(Problem(str(entry.path), f"{unknown} pixel(s) are nodata", nodata))
+            archive.add(name, scratch)
+    return len(entries)
+
+
+def by_name(entries: Sequence[MapEntry], name_of: Callable[[Path], str]) -> dict[str, MapEntry]:
+    """Give the maps by the names of their pictures. Raises ConfigError if two are of one tile."""
+    named: dict[str, MapEntry] = {}
+    for entry in entries:
+        name = name_of(entry.path)
+        if name in named:
+            raise ConfigError(f"{entry.path} and {named[name].path}: two maps are of one tile, {name}; give one")
+        named[name] = entry
+    return named
+
+
+def write_picture(path: Path, opened: ClassMap, paint: Paint) -> int:
+    """Write a map as a GeoTIFF of what its class indices become; give how many pixels are nodata."""
     height, width = opened.grid.shape
-    table = values.copy()
-    table[IGNORE] = rest
+    table = paint.values.copy()
+    table[IGNORE] = paint.rest
     unknown = 0
     profile = {"driver": "GTiff", "count": table.shape[1], "height": height, "width": width, "dtype": "uint8"}
     profile |= {"compress": "DEFLATE", "crs": opened.grid.crs, "photometric": "RGB" if table.shape[1] == 3 else None}
@@ -74,10 +122,60 @@ class PictureArchive:
                 target.write(chunk)
         picture.unlink()
 
-    def close(self) -> None:
-        """Complete the archive."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._zip is not None:
             self._zip.close()
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRules:
+    """What a contest wants of a picture."""
+
+    bands: int
+    called: str
+    """The bands in words."""
+    colors: Mapping[str, tuple[int, ...]]
+    """The values (bands,) that a pixel may have, by name; none if any will do."""
+    expected: str
+    """The same in words."""
+
+
+def picture_faults(name: str, file: Path, rules: PictureRules, *, side_px: int | None) -> list[Fault]:
+    """Read a picture; give what the contest would not take, of its pixels the first that is wrong."""
+    try:
+        raster = open_raster(file, use_nodata=False, expand_palette=False)
+    except InputError as error:
+        return [Fault(name, f"cannot be read ({str(error).split(': ', 1)[-1]})", "a GeoTIFF")]
+    try:
+        count, kind, (height, width) = len(raster.facts.bands), raster.facts.dtype, raster.grid.shape
+        if count != rules.bands or str(kind) != "uint8":
+            return [Fault(name, f"has {count} band(s) of {kind}", rules.called)]
+        faults = []
+        if side_px is not None and (height, width) != (side_px, side_px):
+            faults.append(Fault(name, f"has {height} x {width} px", f"{side_px} x {side_px} px", incomplete=True))
+        known = [_packed(np.array(color)).item() for color in rules.colors.values()]
+        for row in range(0, height if known else 0, _ROWS):
+            image = raster.read(Window(row, 0, min(_ROWS, height - row), width)).image
+            odd = np.argwhere(~np.isin(_packed(image), known))
+            if len(odd):
+                y, x = odd[0].tolist()
+                found = tuple(image[:, y, x].tolist())
+                what = f"has the color {found}" if count > 1 else f"has the value {found[0]}"
+                faults.append(Fault(f"{name}, row {row + y}, column {x}", what, rules.expected))
+                break
+    finally:
+        raster.close()
+    return faults
+
+
+def _packed(image: NDArray[Any]) -> NDArray[np.int64]:
+    """Give the values of the bands (bands, ...) as one number a pixel."""
+    return sum(band.astype(np.int64) << 8 * k for k, band in enumerate(image))  # type: ignore[no-any-return]
 
 
 def open_pictures(path: Path) -> Iterator[tuple[str, Path | Fault]]:

@@ -61,7 +61,6 @@ class _Truth:
 
 
 def _read_truth(path: Path, monitor: Monitor, *, skip_bad: bool) -> _Truth:
-    crowds: set[int] = set()
     content = read_json(path, pack=pack_annotation_with_crowd)
     found = read_content(content)
     if not all(f.skippable for f in found.faults):

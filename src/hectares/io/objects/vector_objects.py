@@ -17,7 +17,8 @@ from hectares.core.grid import linear_unit_m, normalize_crs, parse_crs
 from hectares.core.scoring.objects import ObjectSet
 from hectares.errors import ConfigError, VectorError
 from hectares.io.objects.compared import LEAST_IOU, Compared, Geometries, ObjectFile, overlaps_of
-from hectares.io.shapes.vectors import VectorLayer, read_layer, split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
+from hectares.io.shapes.vectors import VectorLayer, read_layer
 from hectares.monitor import Monitor, Problem
 
 PIXELS = normalize_crs(
@@ -114,7 +115,7 @@ def _placed(layer: VectorLayer, like: VectorLayer, paths: tuple[str | Path, str 
 
 
 def _list(text: str | None) -> list[str] | None:
-    names = None if text is None else [n.strip() for n in text.split(",") if n.strip()]
+    names = None if text is None else list(dict.fromkeys(n.strip() for n in text.split(",") if n.strip()))
     if names == []:
         raise ConfigError(f"--classes {text!r} names no class")
     return names
@@ -159,7 +160,9 @@ def _names(
     if chosen is not None:
         unknown = [n for n in chosen if n not in {*ours, *theirs}]
         if unknown:
-            raise ConfigError(f"--classes: {unknown[0]!r} is in neither file; they have {', '.join({*ours, *theirs})}")
+            raise ConfigError(
+                f"--classes: {unknown[0]!r} is in neither file; they have {', '.join(sorted({*ours, *theirs}))}"
+            )
         return tuple(chosen)
     if ours and theirs and not set(ours) & set(theirs):
         raise VectorError(

@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 
 from hectares.core.legend import Legend
 
+GPKG_VERSION = "1.2"
+"""Of GeoPackages: GIS that people still use warn of the newest, and nothing of it is needed."""
 _TABLE = """
 CREATE TABLE layer_styles (
   id INTEGER PRIMARY KEY, f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256),
@@ -19,6 +21,13 @@ CREATE TABLE layer_styles (
 def class_style(legend: Legend) -> str:
     """Give the QML of a vector layer whose field `class_id` holds the codes of a legend."""
     root = ET.Element("qgis", version="3.28", styleCategories="Symbology")
+    add_categories(root, legend)
+    ET.indent(root)
+    return f"<!DOCTYPE qgis>\n{ET.tostring(root, encoding='unicode')}\n"
+
+
+def add_categories(root: ET.Element, legend: Legend) -> None:
+    """Add what QGIS draws polygons with: a category a class, with a border that does not hide small ones."""
     renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr="class_id", symbollevels="0")
     categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
     for i, c in enumerate(legend.classes):
@@ -29,11 +38,9 @@ def class_style(legend: Legend) -> str:
         red, green, blue = c.color
         dark = ",".join(str(v // 2) for v in c.color)
         values = {"color": f"{red},{green},{blue},255", "outline_color": f"{dark},255", "outline_style": "solid"}
-        values |= {"outline_width": "0.16", "outline_width_unit": "MM", "style": "solid"}
+        values |= {"outline_width": "0.1", "outline_width_unit": "MM", "style": "solid"}
         for name, value in values.items():
             ET.SubElement(options, "Option", type="QString", name=name, value=value)
-    ET.indent(root)
-    return f"<!DOCTYPE qgis>\n{ET.tostring(root, encoding='unicode')}\n"
 
 
 def add_style(path: Path, layer: str, legend: Legend, date: str) -> None:

@@ -12,7 +12,8 @@ import shapely
 
 from hectares.core.grid import Grid, parse_crs
 from hectares.errors import VectorError
-from hectares.io.shapes.vectors import VectorLayer, read_layer, split_layer_name
+from hectares.io.shapes.layer_name import split_layer_name
+from hectares.io.shapes.vectors import VectorLayer, read_layer
 from hectares.monitor import Monitor, Problem
 
 Ring = list[float]

@@ -23,9 +23,11 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from hectares.core.grid import Grid
 from hectares.core.legend import Legend
 from hectares.errors import ArtefactError, ConfigError, GridError
-from hectares.io.polygons.layer_style import add_style
+from hectares.io.polygons.layer_style import GPKG_VERSION, add_style
 from hectares.io.polygons.lonlat import LONLAT, LonLat
 from hectares.io.polygons.polygon_parquet import ParquetPolygons
+from hectares.io.rasters.style import qml_text
+from hectares.monitor import Monitor, Problem
 
 Geometries = NDArray[np.object_]
 Columns = Mapping[str, NDArray[Any]]
@@ -43,6 +45,8 @@ _DRIVERS = {
 }
 _WORLD = {".geojson", ".pmtiles"}
 """Always in longitude and latitude."""
+_WITHOUT_STYLE = {".gpkg", ".pmtiles"}
+"""One has it inside; what QGIS opens the other as reads no style of polygons."""
 _SHORT = {"perimeter_m": "perim_m"}
 """Names that a Shapefile would cut at ten letters."""
 _EQUATOR_M = 40_075_016.7
@@ -71,6 +75,22 @@ def parts_of(path: Path, *, placed: bool) -> list[Path]:
         return [path]
     suffixes = (".shp", ".shx", ".dbf", ".cpg", *((".prj",) if placed else ()))
     return [path.with_suffix(s) for s in suffixes]
+
+
+def style_beside(path: Path, legend: Legend, monitor: Monitor) -> list[Path]:
+    """Give the style to write beside polygons for QGIS: none where it is inside, or that of the map serves as well."""
+    style = path.with_suffix(".qml")
+    if not legend or path.suffix.lower() in _WITHOUT_STYLE:
+        return []
+    if not style.is_file():
+        return [style]
+    fits = style.read_bytes() == qml_text(legend).encode()
+    of_map = style.with_suffix(".tif")
+    if not fits and of_map.exists():
+        what = "is the style of a raster of the same name, and stays"
+        remedy = "QGIS shows the polygons in its colors, if it has any for them; or choose another name for them"
+        monitor.problem(Problem(str(style), what, remedy, "note"))
+    return [] if fits or of_map.exists() else [style]
 
 
 def field_names(suffix: str, names: Sequence[str]) -> dict[str, str]:
@@ -157,7 +177,9 @@ class PolygonFile:
                     driver="GPKG",
                     layer=self._layer.name,
                     append=not self._is_new,
-                    **({} if not self._is_new else {"SPATIAL_INDEX": "YES" if final else "NO"}),
+                    **(
+                        {} if not self._is_new else {"SPATIAL_INDEX": "YES" if final else "NO", "VERSION": GPKG_VERSION}
+                    ),
                 )
         self._is_new = False
 

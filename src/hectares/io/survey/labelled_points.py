@@ -131,9 +131,19 @@ def check_codes(sample: Sample, path: Path, opened: ClassMap, class_at: NDArray[
     _refuse(path, sample.points, wrong, what, "the sample was changed; restore the one that was drawn")
 
 
-def collect_labelled(sample: Sample, path: Path, opened: ClassMap, merge: Sequence[str]) -> Labelled:
-    """Gather the labelled points by stratum. Raises InputError if there are none, or a stratum has too few."""
+def collect_labelled(
+    sample: Sample, path: Path, opened: ClassMap, merge: Sequence[str], labels: Path | None = None
+) -> Labelled:
+    """Gather the labelled points by stratum. Raises InputError if there are none, or a stratum has too few.
+
+    `labels` is the file that labels were merged from.
+    """
     points = sample.labelled
+    if not points and labels is not None:
+        raise InputError(
+            f"{labels}: labels none of the {len(sample.points)} points of {path}; each row needs the id of a point, "
+            "and label_code or label_class"
+        )
     if not points:
         raise InputError(
             f"{path}: none of its {len(sample.points)} points is labelled; fill in label_code or label_class in a GIS, "

@@ -34,15 +34,19 @@ def _qml(legend: Legend) -> str:
     symbols = ET.SubElement(renderer, "symbols")
     for name, color in (("0", "255,200,0,255"), ("1", "120,120,120,255")):
         symbol = ET.SubElement(symbols, "symbol", name=name, type="marker", alpha="1")
-        layer = ET.SubElement(symbol, "layer", {"class": "SimpleMarker", "enabled": "1", "locked": "0", "pass": "0"})
-        options = ET.SubElement(layer, "Option", type="Map")
-        style = {"name": "circle", "color": "0,0,0,0", "outline_color": color, "outline_width": "0.5", "size": "3.2"}
-        for key, value in style.items():
-            ET.SubElement(options, "Option", name=key, value=value, type="QString")
+        for rim, width in (("0,0,0,255", "1.1"), (color, "0.5")):  # dark around light, to be seen on any scene
+            layer = ET.SubElement(
+                symbol, "layer", {"class": "SimpleMarker", "enabled": "1", "locked": "0", "pass": "0"}
+            )
+            options = ET.SubElement(layer, "Option", type="Map")
+            style = {"name": "circle", "color": "0,0,0,0", "outline_color": rim, "outline_width": width, "size": "3.2"}
+            for key, value in style.items():
+                ET.SubElement(options, "Option", name=key, value=value, type="QString")
     labeling = ET.SubElement(root, "labeling", type="simple")
     settings = ET.SubElement(labeling, "settings")
-    text = ET.SubElement(settings, "text-style", fieldName="id", fontSize="8", textColor="255,200,0,255")
-    ET.SubElement(text, "text-buffer", bufferDraw="1", bufferSize="0.7", bufferColor="0,0,0,255")
+    text = ET.SubElement(settings, "text-style", fieldName="id", fontSize="9", textColor="255,200,0,255")
+    text.attrib |= {"fontWeight": "75", "namedStyle": "Bold"}
+    ET.SubElement(text, "text-buffer", bufferDraw="1", bufferSize="0.4", bufferColor="0,0,0,255")
     ET.SubElement(settings, "placement", placement="6", dist="1.5")
     return f"<!DOCTYPE qgis>\n{ET.tostring(root, encoding='unicode')}\n"
 

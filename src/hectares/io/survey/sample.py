@@ -26,6 +26,7 @@ from hectares.core.legend import Legend
 from hectares.core.survey.estimators import Survey
 from hectares.errors import ArtefactError, HectaresError, InputError, LegendError, VectorError
 from hectares.io.artefact import SCHEMA, dump_json
+from hectares.io.polygons.layer_style import GPKG_VERSION
 from hectares.io.shapes.vector_file import read_records, read_vector
 from hectares.io.survey.point_style import add_style
 from hectares.io.table import read_table
@@ -215,6 +216,7 @@ def _write(
         crs=crs,
         driver="GPKG",
         layer=layer,
+        VERSION=GPKG_VERSION,
     )
 
 
