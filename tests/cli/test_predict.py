@@ -49,7 +49,7 @@ def test_the_plan_of_a_mosaic_tells_time_memory_and_disk(
 ):
     assert run(["predict", *given, str(tmp_path / "m.tif"), "--mosaic", "--plan", *SMALL]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert re.search(r"time about (a second|\d+ seconds), less where windows are empty memory about \d+ MiB", shown)
+    assert re.search(r"time about (a second|\d+ seconds), less where windows are empty memory about [\d,]+ MiB", shown)
     assert "MiB are free" in shown
     assert not list(tmp_path.glob("*m.tif"))
 
