@@ -2,13 +2,15 @@
 
 Each way runs in a process of its own, in turn, on the same scene and weights: those of a network that was trained for a
 minute, so that its decisions are as clear as those of real ones. A sample counts if the rest of the machine took less
-than a fifth of a processor meanwhile; `--any` counts all. The way of torchgeo is among them where it is installed.
+than a fifth of a processor meanwhile; `--any` counts all, and then only processor time can be trusted: it is printed
+beside wall time. The way of torchgeo is among them where it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -31,8 +33,6 @@ LOOPS = ("naive", *(["torchgeo"] if find_spec("torchgeo") else []))
 WAYS = (*LOOPS, *FORMS, *(f"bare-{form}" for form in FORMS))
 CLASSES = 6
 _COLORS = np.array([[120, 110, 90], [60, 120, 50], [180, 60, 50], [110, 110, 115], [40, 70, 140], [200, 190, 120]])
-_MEAN, _STD = 110.0, 50.0
-"""How the loops scale values; ours scales by the statistics of its chips."""
 
 
 def draw_fields(side: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -97,6 +97,17 @@ def make_segmenter(folder: Path, network: str, encoder: str) -> None:
     print(f"int8 {'would' if quantized.is_enough else 'would not'} be taken unasked: {quantized.record}", flush=True)
 
 
+class Began:
+    """When the work began, by the clock and in processor time of this process."""
+
+    def __init__(self) -> None:
+        self.wall, self._cpu = time.monotonic(), time.process_time()
+
+    def steady(self) -> dict[str, float]:
+        """Give what it has taken since."""
+        return {"steady_s": time.monotonic() - self.wall, "steady_cpu_s": time.process_time() - self._cpu}
+
+
 def naive(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: int = 64) -> dict[str, float]:
     """Read, predict four windows at once, write their middles: one after the other, into an ordinary GeoTIFF."""
     import torch
@@ -108,7 +119,7 @@ def naive(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: int
     stored = find_segmenter(segmenter)
     network = build_network(stored.spec.network, stored.spec.options, bands=3, classes=CLASSES).eval()
     fill(network, stored.weights())
-    started, inside, half, step = time.monotonic(), 0.0, overlap // 2, tile - overlap
+    started, inside, half, step = Began(), 0.0, overlap // 2, tile - overlap
     with rasterio.open(scene) as source, rasterio.open(out, "w", **{**source.profile, "count": 1}) as target:
         rows, cols = (range(-half, extent - half, step) for extent in source.shape)
         places = [(row, col) for row in rows for col in cols]
@@ -118,7 +129,7 @@ def naive(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: int
                 source.read(window=RioWindow(col, row, tile, tile), boundless=True, fill_value=128)
                 for row, col in batch
             ]
-            scaled = torch.from_numpy((np.stack(images).astype(np.float32) - _MEAN) / _STD)
+            scaled = torch.from_numpy(stored.spec.scaler.apply(np.stack(images)))
             before = time.monotonic()
             with torch.no_grad():
                 logits = network(scaled)
@@ -127,7 +138,7 @@ def naive(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: int
                 height, width = min(step, source.height - row - half), min(step, source.width - col - half)
                 middle = classes[half : half + height, half : half + width] + 1
                 target.write(middle, 1, window=RioWindow(col + half, row + half, width, height))
-    return {"steady_s": time.monotonic() - started, "forward_s": inside}
+    return started.steady() | {"forward_s": inside}
 
 
 def torchgeo(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: int = 64) -> dict[str, float]:
@@ -147,7 +158,7 @@ def torchgeo(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: 
     stored = find_segmenter(segmenter)
     network = build_network(stored.spec.network, stored.spec.options, bands=3, classes=CLASSES).eval()
     fill(network, stored.weights())
-    started = time.monotonic()
+    started = Began()
     dataset = Scene(scene.parent)
     sampler = GridGeoSampler(dataset, size=tile, stride=tile - overlap)
     with rasterio.open(scene) as source:
@@ -155,7 +166,7 @@ def torchgeo(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: 
     summed = np.zeros((CLASSES, height, width), np.float32)
     for batch in DataLoader(dataset, batch_size=4, sampler=sampler, collate_fn=stack_samples):
         with torch.no_grad():
-            logits = network((batch["image"] - _MEAN) / _STD).numpy()
+            logits = network(torch.from_numpy(stored.spec.scaler.apply(batch["image"].numpy()))).numpy()
         for bounds, planes in zip(batch["bounds"], logits, strict=True):
             x, y = bounds[:2]
             col, row = (
@@ -166,7 +177,7 @@ def torchgeo(segmenter: Path, scene: Path, out: Path, tile: int = 512, overlap: 
             summed[:, top:bottom, left:right] += planes[:, top - row : bottom - row, left - col : right - col]
     with rasterio.open(out, "w", **{**profile, "count": 1}) as target:
         target.write(summed.argmax(axis=0).astype(np.uint8) + 1, 1)
-    return {"steady_s": time.monotonic() - started}
+    return started.steady()
 
 
 def predict(form: str, segmenter: Path, scene: Path, out: Path) -> dict[str, float]:
@@ -176,11 +187,11 @@ def predict(form: str, segmenter: Path, scene: Path, out: Path) -> dict[str, flo
     from hectares.predict import predict_scene
     from hectares.runtime.allocator import keep_freed_memory
 
-    times: dict[str, float] = {}
+    times: dict[str, Any] = {}
 
     class Watch(QuietMonitor):
         def progress(self, stage: str, *_: object, **__: object) -> None:
-            times.setdefault(f"{stage} begins", time.monotonic())
+            times.setdefault(f"{stage} begins", Began())
             times[f"{stage} ends"] = time.monotonic()
 
     keep_freed_memory()
@@ -189,11 +200,9 @@ def predict(form: str, segmenter: Path, scene: Path, out: Path) -> dict[str, flo
     imported = _memory_mib("VmRSS")
     config = PredictConfig(runtime=runtime, device="cpu", precision=precision, overlap_px=64)  # type: ignore[arg-type]
     predict_scene(segmenter, scene, out, config, overwrite=True, monitor=Watch())
-    ended = time.monotonic()
-    return {
-        "steady_s": ended - times["predicting begins"],
-        "stream_s": times["predicting ends"] - times["predicting begins"],
-        "writing_s": ended - times["predicting ends"],
+    began = times["predicting begins"]
+    return began.steady() | {
+        "stream_s": times["predicting ends"] - began.wall,
         "above_imports_mib": _memory_mib("VmHWM") - imported,
     }
 
@@ -214,10 +223,10 @@ def bare(form: str, segmenter: Path, scene: Path) -> dict[str, float]:
         tiling = plan_tiles(source, [stored.spec], PredictConfig(overlap_px=64), stride=engine.stride)
         images = [stored.spec.scaler.apply(source.read(tile.read).image)[None] for tile in tiling]
     engine.logits(images[0])
-    started = time.monotonic()
+    started = Began()
     for image in images:
         engine.logits(image)
-    return {"steady_s": time.monotonic() - started, "overcompute": tiling.overcompute}
+    return started.steady() | {"overcompute": tiling.overcompute}
 
 
 def run_one(way: str, segmenter: Path, scene: Path, out: Path) -> dict[str, float]:
@@ -268,8 +277,8 @@ def samples(given: argparse.Namespace, folder: Path) -> Iterator[tuple[str, dict
         for way in given.ways:
             meter = Meter()
             done = subprocess.run(_command(way, folder), check=True, capture_output=True, text=True)
-            wall, others = meter.read()
-            yield way, json.loads(done.stdout.splitlines()[-1]) | {"wall_s": wall, "others": others}
+            wall, others, own = meter.read()
+            yield way, json.loads(done.stdout.splitlines()[-1]) | {"wall_s": wall, "cpu_s": own, "others": others}
 
 
 def main() -> None:
@@ -278,6 +287,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--network", default="unet")
     parser.add_argument("--encoder", default="resnet18")
+    parser.add_argument("--segmenter", type=Path, help="RUN of an earlier call, with all its forms")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--any", action="store_true", help="count samples of a busy machine too")
     parser.add_argument("--one", nargs=4, metavar=("WAY", "SEGMENTER", "SCENE", "OUT"), help="used by the script")
@@ -291,7 +301,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_scene(folder / "s.tif", given.size)
-        make_segmenter(folder / "segmenter", given.network, given.encoder)
+        if given.segmenter is None:
+            make_segmenter(folder / "segmenter", given.network, given.encoder)
+        else:
+            shutil.copytree(given.segmenter, folder / "segmenter" / "run")
         for way, sample in samples(given, folder):
             is_quiet = sample["others"] < MOST_CORES
             loud += not is_quiet
@@ -320,9 +333,10 @@ def _report(size: int, kept: dict[str, list[dict[str, Any]]], loud: int, agreeme
     }
     rows = {form: _ratios(form, medians) | {"agreement": agreement.get(form)} for form in FORMS if form in medians}
     print(f"\n{size} x {size} px; {loud} sample(s) were not quiet")
-    print(f"  {'':<14}" + "".join(f"{name:>24}" for name in next(iter(rows.values()), {})))
-    for form, found in rows.items():
-        print(f"  {form:<14}" + "".join(f"{'' if v is None else f'{v:.5g}':>24}" for v in found.values()))
+    print(f"  {'':<24}" + "".join(f"{form:>15}" for form in rows))
+    for name in next(iter(rows.values()), {}):
+        shown = [found[name] for found in rows.values()]
+        print(f"  {name:<24}" + "".join(f"{'' if v is None else f'{v:.5g}':>15}" for v in shown))
     print(json.dumps({"size_px": size, "medians": medians, "ratios": rows, "loud": loud}))
 
 
@@ -332,11 +346,13 @@ def _ratios(form: str, medians: dict[str, dict[str, float]]) -> dict[str, float 
     found = {}
     for loop in LOOPS:
         of = medians.get(loop)
-        found[f"whole, x {loop}"] = of and of["wall_s"] / ours["wall_s"]
-        found[f"steady, x {loop}"] = of and of["steady_s"] / ours["steady_s"]
+        for what, wall, cpu in (("whole", "wall_s", "cpu_s"), ("steady", "steady_s", "steady_cpu_s")):
+            found[f"{what}, x {loop}"] = of and of[wall] / ours[wall]
+            found[f"{what}, x {loop}, cpu"] = of and of[cpu] / ours[cpu]
     return found | {
         "overcompute": limit and limit["overcompute"],
         "bare / ours": limit and limit["steady_s"] / ours["steady_s"],
+        "bare / ours, cpu": limit and limit["steady_cpu_s"] / ours["steady_cpu_s"],
         "peak MiB": ours["peak_mib"],
         "above imports MiB": ours["above_imports_mib"],
     }

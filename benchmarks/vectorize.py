@@ -85,7 +85,7 @@ def measure(way: str, path: Path, simplify_m: float) -> dict[str, float]:
         _, status, used = os.wait4(process.pid, 0)
         if status:
             return {"seconds": float("nan"), "peak_mib": float("nan"), "polygons": float("nan"), "others": float("nan")}
-        wall, others = meter.read()
+        wall, others, _ = meter.read()
         own = json.loads(said.splitlines()[-1]) if said else _counted(out) | {"seconds": wall}
     return {"peak_mib": used.ru_maxrss / 1024, "others": others} | own
 

@@ -30,6 +30,8 @@ _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "nadam": torch.optim.NAdam,
     "sgd": torch.optim.SGD,
 }
+_FUSED = {"adam", "adamw", "sgd"}
+"""Optimizers that update all weights in one call: of small networks, one call a weight takes a tenth of a step."""
 _LOOKED_AT = 3
 """Steps in which outputs are looked at, whether they are logits."""
 _EMA_START = 10
@@ -125,6 +127,10 @@ class SegmentationModule(pl.LightningModule):
             options["weight_decay"] = config.weight_decay
         if config.optimizer == "sgd":
             options["momentum"] = config.momentum
+        if (
+            config.optimizer in _FUSED and self.trainer.precision == "32-true"
+        ):  # else Lightning could not clip gradients
+            options["fused"] = True
         groups = parameter_groups(self.network, lr=config.lr, encoder_lr=config.encoder_lr)
         return _OPTIMIZERS[config.optimizer](groups, **options)
 
